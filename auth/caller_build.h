@@ -1,0 +1,15 @@
+/* Puts a caller together from the store's rows. */
+#pragma once
+
+#include "base/arena.h"
+#include "core/caller.h"
+#include "core/services.h"
+#include "store/api_keys.h"
+
+/*
+ * The caller that a member is, narrowed by a key (key NULL: not narrowed). Everything is allocated
+ * in `keep`, which the caller's owner ends. Waits (store). ERR_NOT_FOUND: no such member, or the
+ * user is disabled.
+ */
+bool caller_build(struct services *sv, struct arena *keep, struct str org_id, struct str user_id,
+                  const struct api_key *key, struct caller *out, struct err *e) must_use;

@@ -1,0 +1,123 @@
+/* Browser sessions. */
+#include "auth/session/session.h"
+
+#include "auth/session/csrf.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "store/browser_sessions.h"
+#include "store/orgs.h"
+
+enum { DAY_S = 24 * 60 * 60, TOUCH_EVERY_MS = 60 * 1000 };
+
+static struct str hash_of(struct arena *a, struct str cookie)
+{
+    char hex[65];
+    if (str_is_absent(cookie))
+        return STR_NONE;
+    struct sha256 digest = hash_sha256(cookie);
+    hash_hex(&digest, hex);
+    return arena_dup(a, str_c(hex));
+}
+
+static bool no_session(struct err *e)
+{
+    return err_set(e, ERR_UNAUTHENTICATED, "please sign in");
+}
+
+bool session_find(struct http_request *rq, struct browser_session *out, struct err *e)
+{
+    struct services *sv = rq->context;
+    struct browser_session_row row;
+    struct str cookie = session_cookie_value(rq, session_cookie_name(rq));
+    struct str hash = hash_of(rq->arena, cookie);
+    int64_t now = clock_wall_ms();
+    if (str_is_absent(hash))
+        return no_session(e);
+    if (!browser_sessions_by_hash(sv->db, rq->arena, hash, now, now - LIMIT_BROWSER_IDLE_MS, &row,
+                                  e))
+        return e->code == ERR_NOT_FOUND ? no_session(e) : false;
+    struct err ignored; /* only the time of the last visit */
+    if (now - row.last_seen_at >= TOUCH_EVERY_MS)
+        (void)!browser_sessions_touch(sv->db, rq->arena, row.id, now, &ignored);
+    *out = (struct browser_session){.id = row.id,
+                                    .user_id = row.user_id,
+                                    .email = row.email,
+                                    .name = row.name,
+                                    .is_operator = row.is_operator,
+                                    .org_id = row.org_id,
+                                    .proof = row.proof,
+                                    .proved_at = row.proved_at,
+                                    .csrf_token = csrf_token_of(rq, cookie)};
+    return !str_is_absent(out->csrf_token) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+/* Printable ASCII of what the browser calls itself. */
+static struct str user_agent_of(struct http_request *rq)
+{
+    struct str given = http_request_header(rq, STR("User-Agent"));
+    char *copy = arena_cstr(rq->arena, str_slice(given, 0, LIMIT_USER_AGENT));
+    for (char *p = copy; p && *p; p++)
+        if (*p < 0x20 || *p > 0x7E)
+            *p = '?';
+    return str_c(copy);
+}
+
+/* The person's oldest organization: what they see until they choose another. */
+static bool first_org(struct http_request *rq, struct str user_id, struct str *org_id,
+                      struct err *e)
+{
+    struct services *sv = rq->context;
+    const struct db_page page = {.limit = 1};
+    struct org_of_user *orgs;
+    size_t n;
+    if (!orgs_list_of_user(sv->db, rq->arena, user_id, &page, &orgs, &n, e))
+        return false;
+    *org_id = n > 0 ? orgs[0].org.id : STR_NONE;
+    return true;
+}
+
+bool session_start(struct http_request *rq, struct str user_id, struct str proof, struct err *e)
+{
+    struct services *sv = rq->context;
+    struct id id = id_new("ses");
+    int64_t now = clock_wall_ms();
+    char cookie[COOKIE_VALUE_SIZE];
+    struct str old = hash_of(rq->arena, session_cookie_value(rq, session_cookie_name(rq)));
+    struct browser_session_row row = {.id = id_str(&id),
+                                      .user_id = user_id,
+                                      .proof = proof,
+                                      .peer = str_c(rq->peer),
+                                      .user_agent = user_agent_of(rq),
+                                      .proved_at = now,
+                                      .created_at = now,
+                                      .expires_at =
+                                          now + (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S * 1000};
+    if (!first_org(rq, user_id, &row.org_id, e))
+        return false;
+    session_cookie_make(cookie);
+    row.hash = hash_of(rq->arena, str_c(cookie));
+    bool is_good = (!str_is_absent(row.hash) || err_set(e, ERR_UNAVAILABLE, "out of memory")) &&
+                   browser_sessions_insert(sv->db, rq->arena, &row, old, e) &&
+                   session_cookie_set(rq, session_cookie_name(rq), str_c(cookie),
+                                      (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S, e);
+    secret_wipe(cookie, sizeof(cookie));
+    return is_good;
+}
+
+bool session_end(struct http_request *rq, struct err *e)
+{
+    struct services *sv = rq->context;
+    struct browser_session session;
+    if (!session_find(rq, &session, e))
+        return e->code == ERR_UNAUTHENTICATED
+                   ? session_cookie_set(rq, session_cookie_name(rq), STR(""), 0, e)
+                   : false;
+    if (!browser_sessions_delete(sv->db, rq->arena, session.user_id, session.id, e) &&
+        e->code != ERR_NOT_FOUND)
+        return false;
+    return session_cookie_set(rq, session_cookie_name(rq), STR(""), 0, e);
+}

@@ -1,0 +1,25 @@
+# Warnings, hardening and sanitizers: one place for every compiler flag.
+add_library(tulle_flags INTERFACE)
+target_compile_options(tulle_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+  -Wvla -Wundef -Wcast-qual -Wformat=2 -Wno-unused-command-line-argument -Werror
+  -include ${CMAKE_SOURCE_DIR}/src/base/banned.h>
+  -fno-omit-frame-pointer)
+target_compile_definitions(tulle_flags INTERFACE _GNU_SOURCE TULLE_VERSION="${PROJECT_VERSION}"
+  $<$<CONFIG:Debug>:TULLE_DEBUG=1>)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SANITIZE)
+  target_compile_options(tulle_flags INTERFACE -O2 -g1 -fstack-protector-strong -fstack-clash-protection -fPIE
+    $<$<COMPILE_LANGUAGE:C>:-D_FORTIFY_SOURCE=3>)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    target_compile_options(tulle_flags INTERFACE -fcf-protection)
+  endif()
+  target_link_options(tulle_flags INTERFACE -pie -Wl,-z,relro,-z,now)
+endif()
+if(SANITIZE STREQUAL "address")
+  target_compile_options(tulle_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all)
+  target_link_options(tulle_flags INTERFACE -fsanitize=address,undefined)
+elseif(SANITIZE STREQUAL "thread")
+  target_compile_options(tulle_flags INTERFACE -fsanitize=thread)
+  target_link_options(tulle_flags INTERFACE -fsanitize=thread)
+endif()

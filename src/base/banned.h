@@ -1,0 +1,15 @@
+/*
+ * Functions that do not compile here. Included by the compiler flag -include, after the C library's
+ * own headers. rand, setjmp and longjmp are banned too, but openssl and cmocka use the words in
+ * their headers: tests/checks/banned.sh searches for those three.
+ */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#undef alloca /* a macro cannot be poisoned */
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok atoi atol atof atoll
+#pragma GCC poison gmtime localtime ctime asctime system popen srand random alloca tmpnam mktemp

@@ -1,0 +1,105 @@
+/* Every maximum in one list: value, unit, reason. */
+#pragma once
+
+/* One row per maximum, its reason beside it. */
+/* clang-format off */
+enum {
+    /* HTTP in */
+    LIMIT_HEADER_BYTES        = 8 * 1024,         /* bytes of one request's head, cookies twice and 56 for each line: of the MHD pool, which costs every idle stream */
+    LIMIT_HEADERS             = 64,               /* header lines of one request */
+    LIMIT_BODY_MCP            = 4 * 1024 * 1024,  /* bytes of one MCP message: what the official SDK servers accept */
+    LIMIT_BODY_FORM           = 64 * 1024,        /* bytes of a form */
+    LIMIT_BODY_SMALL          = 16 * 1024,        /* bytes where no body is expected */
+    LIMIT_BODY_DRAIN          = 256 * 1024,       /* bytes read and dropped to deliver a 413 before cutting */
+    LIMIT_REQUEST_ARENA       = 64 * 1024 * 1024, /* bytes of all memory of one request */
+    LIMIT_CONNECTIONS         = 20000,            /* open client connections of one worker */
+    LIMIT_QUERY_PARAMS        = 64,               /* parameters of one query or form */
+    LIMIT_COOKIES             = 64,               /* cookies of one request */
+    LIMIT_STREAM_QUEUE        = 256 * 1024,       /* bytes queued to a client that does not read, before back-pressure */
+
+    /* JSON */
+    LIMIT_JSON_DEPTH          = 64,               /* nesting: recursive parsers run on small fiber stacks */
+    LIMIT_JSON_MEMBERS        = 4096,             /* members of one object where duplicates are refused */
+    LIMIT_RPC_ID              = 256,              /* bytes of a JSON-RPC id */
+
+    /* HTTP out */
+    LIMIT_ANSWER_BYTES        = 64 * 1024 * 1024, /* bytes of one downstream answer; streamed, never held whole */
+    LIMIT_ANSWER_HELD         = 8 * 1024 * 1024,  /* bytes of one answer that must be held (lists that policy filters) */
+    LIMIT_SSE_EVENT           = 8 * 1024 * 1024,  /* bytes of one server-sent event */
+    LIMIT_SSE_LINE            = 8 * 1024 * 1024,  /* bytes of one line of an event stream */
+    LIMIT_ANSWER_HEADERS      = 64 * 1024,        /* bytes of a downstream answer's head */
+    LIMIT_PAUSE_HIGH          = 256 * 1024,       /* bytes read from downstream before the transfer is paused */
+    LIMIT_CLIENT_KEPT         = 1024,             /* idle connections to servers kept by one worker */
+    LIMIT_CLIENT_POOL         = 128,              /* idle easy handles kept by one worker */
+    LIMIT_CLIENT_BUFFER       = 32 * 1024,        /* bytes of one buffer kept with an idle easy handle */
+    LIMIT_SPAN_QUEUE          = 4096,             /* finished spans waiting for export; beyond it they are dropped */
+    LIMIT_SPAN_BATCH          = 512,              /* spans of one export */
+
+    /* Waiting, milliseconds */
+    LIMIT_CONNECT_MS          = 10 * 1000,        /* TCP and TLS to a downstream server */
+    LIMIT_FIRST_BYTE_MS       = 120 * 1000,       /* a tool may work this long before it says anything */
+    LIMIT_IDLE_MS             = 300 * 1000,       /* silence within a downstream stream of one call */
+    LIMIT_CALL_MS             = 30 * 60 * 1000,   /* one call in all */
+    LIMIT_KEEPALIVE_MS        = 15 * 1000,        /* comment on a silent stream to a client */
+    LIMIT_REQUEST_READ_MS     = 30 * 1000,        /* a client's head and body */
+    LIMIT_CLIENT_IDLE_MS      = 75 * 1000,        /* a kept connection without a request: longer than the usual 60 s of proxies */
+    LIMIT_CLIENT_READ_MS      = 60 * 1000,        /* a client that takes no byte of its answer */
+    LIMIT_DB_MS               = 5 * 1000,         /* one statement or batch */
+    LIMIT_DB_LIST_MS          = 10 * 1000,        /* one list query */
+    LIMIT_PROBE_MS            = 10 * 1000,        /* one step of CONNECTION_TEST, an era probe */
+
+    /* Fibers and threads */
+    LIMIT_FIBER_STACK         = 128 * 1024,       /* bytes, guard page not counted */
+    LIMIT_FIBERS              = 10000,            /* per process: a quarter of vm.max_map_count (65,530) is 16,382, less room for the rest */
+    LIMIT_FIBER_POOL          = 256,              /* idle stacks kept per worker */
+    LIMIT_OFFLOAD_QUEUE       = 1024,             /* jobs waiting for an offload thread */
+    LIMIT_OFFLOAD_THREADS     = 64,               /* threads of one offload pool */
+    LIMIT_WORKERS             = 64,
+
+    /* Store */
+    LIMIT_LIST                = 100,              /* items of one page */
+    LIMIT_LIST_DEFAULT        = 50,
+    LIMIT_AUDIT_QUEUE         = 8192,             /* rows waiting for the audit writer; beyond it calls are refused */
+    LIMIT_AUDIT_ARGUMENTS     = 16 * 1024,        /* bytes of recorded arguments */
+    LIMIT_LOG_LINE            = 16 * 1024,        /* bytes of one line of the log; longer ones lose their fields */
+    LIMIT_LOG_VALUE           = 1024,             /* bytes of one text value in the log; cut beyond */
+    LIMIT_CONFIG_FILE         = 64 * 1024,        /* bytes of tulle.conf or of a NAME_FILE */
+    LIMIT_CACHE_ENTRIES       = 4096,             /* entries of one cache of one worker */
+    LIMIT_DB_QUEUE            = 4096,             /* batches waiting for the store's writer */
+    LIMIT_DB_STATEMENTS       = 512,              /* prepared statements kept by one connection */
+    LIMIT_DB_BATCH_BYTES      = 32 * 1024 * 1024, /* bytes of one batch or list with its rows */
+
+    /* Names */
+    LIMIT_NAME                = 120,              /* bytes of a display name */
+    LIMIT_DESCRIPTION         = 2000,
+    LIMIT_URL                 = 2048,
+    LIMIT_EMAIL               = 254,              /* RFC 5321 4.5.3.1.3 less the brackets */
+    LIMIT_TOKEN               = 4096,             /* bytes of a bearer token */
+    LIMIT_CREDENTIAL          = 16 * 1024,        /* bytes of one stored credential */
+    LIMIT_STATEMENTS          = 100,              /* statements of one custom role */
+    LIMIT_STATEMENT_PATTERNS  = 200,              /* patterns of one list of a statement, or of a key */
+    LIMIT_PATTERN             = 256,              /* bytes of one pattern */
+    LIMIT_TOOLS               = 1000,             /* tools of one connection */
+    LIMIT_HEADERS_INJECTED    = 20,               /* headers or query parameters of one credential */
+
+    /* People */
+    LIMIT_PASSWORD_MIN        = 8,                /* bytes of a password: NIST SP 800-63B */
+    LIMIT_PASSWORD_MAX        = 128,              /* bytes of a password, checked before it is hashed */
+    LIMIT_PASSWORD_RUNNING    = 2,                /* passwords hashed at the same time: 19 MiB each, and one offload thread stays free */
+    LIMIT_PASSWORD_WAITING    = 32,               /* passwords that are hashed or wait for it: a second of work */
+    LIMIT_PASSWORD_MS         = 10 * 1000,        /* a password hashed, waiting included */
+    LIMIT_BROWSER_IDLE_MS     = 7 * 24 * 60 * 60 * 1000, /* a browser session unused this long is over */
+    LIMIT_BROWSER_LIFE_DAYS   = 30,               /* a browser session at most */
+    LIMIT_USER_AGENT          = 200,              /* bytes of a browser's name that a session keeps */
+    LIMIT_INVITATION_DAYS     = 7,                /* links into an organization or to a first password */
+    LIMIT_SETUP_LINK_DAYS     = 7,                /* the link of the first start */
+    LIMIT_PAGE_BYTES          = 512 * 1024,       /* bytes of one server-rendered page */
+
+    /* Sessions */
+    LIMIT_SESSION_IDLE_MS     = 30 * 60 * 1000,   /* a downstream session unused this long is ended */
+    LIMIT_SESSION_LIFE_MS     = 24 * 60 * 60 * 1000,
+    LIMIT_SESSIONS_PRINCIPAL  = 64,               /* downstream sessions per (connection, principal) */
+    LIMIT_SESSIONS_CONNECTION = 1000,
+    LIMIT_SESSIONS            = 10000,            /* of the process */
+};
+/* clang-format on */

@@ -1,0 +1,294 @@
+/* user create, org create, key create: the first principals, from the machine itself. They go
+   through the same rules as the tools and stand in the same audit. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/install.h"
+#include "cli/options.h"
+#include "core/policy.h"
+#include "core/principal_rules.h"
+#include "core/vault.h"
+#include "store/api_keys.h"
+#include "store/members.h"
+#include "store/orgs.h"
+#include "store/users.h"
+
+enum { SCOPES_MAX = 8 };
+
+struct admin {
+    const char *email, *name, *slug, *owner, *org, *expires;
+    const char *scopes[SCOPES_MAX];
+    size_t n_scopes;
+    bool is_operator;
+};
+
+static bool admin_audit(struct services *sv, struct str org_id, const char *method,
+                        struct str object, struct err *e)
+{
+    struct audit_row row = {.at = clock_wall_ms(),
+                            .org_id = org_id,
+                            .kind = STR("admin"),
+                            .user_id = STR("cli"),
+                            .method = str_c(method),
+                            .name = object,
+                            .outcome = STR("ok")};
+    return audit_reserve(sv->audit, e) && audit_submit(sv->audit, &row, e);
+}
+
+static struct str email_lower(struct arena *a, const char *email)
+{
+    char *copy = arena_cstr(a, str_c(email));
+    if (!copy)
+        return STR_NONE;
+    text_lower(copy, str_c(email).n);
+    return str_c(copy);
+}
+
+/* ---- user create ---- */
+
+static bool user_create(struct services *sv, struct arena *a, void *arg, struct err *e)
+{
+    const struct admin *o = arg;
+    struct id id = id_new("usr");
+    struct str email = email_lower(a, o->email);
+    if (!principal_email_check(email, e))
+        return false;
+    struct str name = o->name ? str_c(o->name) : str_slice(email, 0, str_find_char(email, '@'));
+    if (!principal_name_check(name, "--name", e))
+        return false;
+    int64_t now = clock_wall_ms();
+    struct user user = {.id = id_str(&id),
+                        .email = email,
+                        .name = name,
+                        .is_operator = o->is_operator,
+                        .created_at = now,
+                        .updated_at = now};
+    if (!users_insert(sv->db, a, &user, e)) {
+        if (e->code == ERR_CONFLICT)
+            err_set(e, ERR_CONFLICT, "there is a user with the e-mail address %.*s already",
+                    STR_FMT(email));
+        return false;
+    }
+    if (!admin_audit(sv, STR(""), "user create", user.id, e))
+        return false;
+    (void)printf("%s\n", id.s);
+    return true;
+}
+
+/* ---- org create ---- */
+
+static bool slug_choose(const struct admin *o, char out[51], struct err *e)
+{
+    if (!o->slug)
+        text_slug(str_c(o->name), out);
+    else if (snprintf(out, 51, "%s", o->slug) > 50)
+        return err_set(e, ERR_INVALID, "--slug is longer than 50 characters");
+    return principal_slug_check(str_c(out), "--slug", e);
+}
+
+static bool org_create(struct services *sv, struct arena *a, void *arg, struct err *e)
+{
+    const struct admin *o = arg;
+    struct user owner;
+    struct str wrapped;
+    char slug[51];
+    if (!principal_name_check(str_c(o->name), "--name", e) || !slug_choose(o, slug, e))
+        return false;
+    if (!users_by_email(sv->db, a, email_lower(a, o->owner), &owner, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND,
+                             "there is no user %.100s; tulle user create makes one", o->owner)
+                   : false;
+    struct id id = id_new("org");
+    int64_t now = clock_wall_ms();
+    struct org org = {.id = id_str(&id),
+                      .slug = str_c(slug),
+                      .name = str_c(o->name),
+                      .description = STR(""),
+                      .created_by = owner.id,
+                      .created_at = now,
+                      .updated_at = now};
+    if (!vault_make_data_key(sv->keys, org.id, a, &wrapped, e))
+        return false;
+    if (!orgs_insert(sv->db, a, &org, wrapped, owner.id, e)) {
+        if (e->code == ERR_CONFLICT)
+            err_set(e, ERR_CONFLICT, "the slug \"%s\" is taken; choose another with --slug", slug);
+        return false;
+    }
+    if (!admin_audit(sv, org.id, "org create", org.id, e))
+        return false;
+    (void)printf("%s\n", id.s);
+    return true;
+}
+
+/* ---- key create ---- */
+
+static bool scopes_join(struct arena *a, const struct admin *o, struct str *out, struct err *e)
+{
+    unsigned bits;
+    *out = STR_NONE;
+    for (size_t i = 0; i < o->n_scopes; i++)
+        *out =
+            i == 0 ? str_c(o->scopes[i]) : arena_printf(a, "%.*s %s", STR_FMT(*out), o->scopes[i]);
+    if (o->n_scopes > 0 && !policy_scopes_read(*out, &bits))
+        return err_set(e, ERR_INVALID, "--scope is \"%.*s\", expected mcp, mcp:read or mcp:manage",
+                       STR_FMT(*out));
+    return true;
+}
+
+static bool key_fill(struct services *sv, struct arena *a, const struct admin *o,
+                     struct api_key *key, struct err *e)
+{
+    struct org org;
+    struct user user;
+    struct member member;
+    int64_t days = 0;
+    if (!orgs_by_slug(sv->db, a, str_c(o->org), &org, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND, "there is no organization \"%.60s\"", o->org)
+                   : false;
+    if (!users_by_email(sv->db, a, email_lower(a, o->email), &user, e) ||
+        !members_get(sv->db, a, org.id, user.id, &member, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND, "%.100s is no member of \"%.60s\"", o->email, o->org)
+                   : false;
+    if (o->expires && !str_to_i64(str_c(o->expires), 1, 3650, &days))
+        return err_set(e, ERR_INVALID,
+                       "--expires is \"%.40s\", expected a number of days from 1 to 3650",
+                       o->expires);
+    key->org_id = org.id;
+    key->user_id = user.id;
+    key->expires_at = days ? key->created_at + days * 24 * 60 * 60 * 1000 : 0;
+    return true;
+}
+
+static bool key_create(struct services *sv, struct arena *a, void *arg, struct err *e)
+{
+    const struct admin *o = arg;
+    struct id id = id_new("key");
+    struct api_key key = {.id = id_str(&id), .name = str_c(o->name), .created_at = clock_wall_ms()};
+    struct key_text text;
+    if (!principal_name_check(key.name, "--name", e) || !scopes_join(a, o, &key.scopes, e) ||
+        !key_fill(sv, a, o, &key, e))
+        return false;
+    key_text_make(&text);
+    key.prefix = str_c(text.prefix);
+    key.hash = str_c(text.hash_hex);
+    bool is_made =
+        api_keys_insert(sv->db, a, &key, e) && admin_audit(sv, key.org_id, "key create", key.id, e);
+    if (is_made)
+        (void)printf("%s\n", text.key);
+    key_text_end(&text);
+    return is_made;
+}
+
+/* ---- keys rotate ---- */
+
+static bool keys_rotate(struct services *sv, struct arena *a, void *arg unused_arg, struct err *e)
+{
+    int64_t n = 0;
+    struct str key_id = str_c(sv->keys->keys[0].id);
+    if (!vault_rotate(sv->vault, a, &n, e) || !admin_audit(sv, STR(""), "keys rotate", key_id, e))
+        return false;
+    (void)printf("%lld data keys are wrapped under key %.*s now\n", (long long)n, STR_FMT(key_id));
+    return true;
+}
+
+/* ---- commands ---- */
+
+static int admin_run(int argc, char **argv, const char *verb,
+                     bool (*fn)(struct services *, struct arena *, void *, struct err *),
+                     bool (*read)(struct options *, struct admin *, struct err *),
+                     const char *usage)
+{
+    struct install in = {0};
+    struct admin admin = {0};
+    struct err e = {.code = ERR_NONE};
+    for (int i = 1; i < argc; i++)
+        if (str_eq(str_c(argv[i]), STR("--help"))) {
+            (void)printf("usage: tulle %s\n", usage);
+            return 0;
+        }
+    if (argc < 2 || !str_eq(str_c(argv[1]), str_c(verb))) {
+        (void)fprintf(stderr, "tulle: expected: tulle %s\n", usage);
+        return 2;
+    }
+    bool is_good = install_configure(&in, argc - 2, argv + 2, &e);
+    if (is_good) {
+        struct options options = {in.n_rest, in.rest};
+        /* A misspelt option is named before what is missing because of it. */
+        bool is_complete = read(&options, &admin, &e);
+        is_good = options_done(&options, &e) && is_complete && install_open(&in, &e) &&
+                  install_run(&in, fn, &admin, &e);
+    }
+    install_close(&in);
+    return is_good ? 0 : command_failed(&e);
+}
+
+static bool user_read(struct options *o, struct admin *out, struct err *e)
+{
+    out->email = options_take(o, "email");
+    out->name = options_take(o, "name");
+    out->is_operator = options_take_switch(o, "operator");
+    return options_need(out->email, "email", "ada@example.com", e);
+}
+
+int command_user(int argc, char **argv)
+{
+    return admin_run(argc, argv, "create", user_create, user_read,
+                     "user create --email E [--name N] [--operator]");
+}
+
+static bool org_read(struct options *o, struct admin *out, struct err *e)
+{
+    out->name = options_take(o, "name");
+    out->slug = options_take(o, "slug");
+    out->owner = options_take(o, "owner");
+    return options_need(out->name, "name", "\"Ada and friends\"", e) &&
+           options_need(out->owner, "owner", "ada@example.com", e);
+}
+
+int command_org(int argc, char **argv)
+{
+    return admin_run(argc, argv, "create", org_create, org_read,
+                     "org create --name N --owner EMAIL [--slug S]");
+}
+
+static bool key_read(struct options *o, struct admin *out, struct err *e)
+{
+    const char *scope;
+    out->org = options_take(o, "org");
+    out->email = options_take(o, "user");
+    out->name = options_take(o, "name");
+    out->expires = options_take(o, "expires");
+    while ((scope = options_take(o, "scope")) != NULL) {
+        if (out->n_scopes == SCOPES_MAX)
+            return err_set(e, ERR_INVALID, "--scope is given more than %d times", SCOPES_MAX);
+        out->scopes[out->n_scopes++] = scope;
+    }
+    return options_need(out->org, "org", "ada-and-friends", e) &&
+           options_need(out->email, "user", "ada@example.com", e) &&
+           options_need(out->name, "name", "laptop", e);
+}
+
+int command_key(int argc, char **argv)
+{
+    return admin_run(
+        argc, argv, "create", key_create, key_read,
+        "key create --org SLUG --user EMAIL --name N [--scope S ...] [--expires DAYS]");
+}
+
+static bool nothing_read(struct options *o unused_arg, struct admin *out unused_arg,
+                         struct err *e unused_arg)
+{
+    return true;
+}
+
+int command_keys(int argc, char **argv)
+{
+    return admin_run(argc, argv, "rotate", keys_rotate, nothing_read, "keys rotate");
+}

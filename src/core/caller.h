@@ -1,0 +1,41 @@
+/* Who calls, as everything above authentication sees it: a plain record. */
+#pragma once
+
+#include "base/str.h"
+
+enum effect { EFFECT_UNKNOWN, EFFECT_READ, EFFECT_WRITE, EFFECT_DESTRUCTIVE };
+enum builtin_role { ROLE_OWNER = 1, ROLE_ADMIN = 2, ROLE_MEMBER = 4 };
+enum scope { SCOPE_MCP = 1, SCOPE_MCP_READ = 2, SCOPE_MCP_MANAGE = 4 };
+
+/* One statement of a custom role: {"on","tools","resources","prompts","effect"} (contract:
+ * Permissions). */
+struct statement {
+    struct str on;                                 /* "org", "conn_...", "vs_...", "*" */
+    const struct str *tools, *resources, *prompts; /* patterns */
+    size_t n_tools, n_resources, n_prompts;
+    bool is_deny;
+    struct str role_name; /* for explanations */
+};
+
+/* Immutable; shared by the requests of one worker while they run (caller_hold / caller_release in
+ * auth/token_check.h). */
+struct caller {
+    struct str org_id; /* of the key or grant; absent for a browser session without one */
+    struct str user_id;
+    struct str user_email;
+    struct str key_id;    /* API key; absent otherwise */
+    struct str client_id; /* OAuth client; absent otherwise */
+    bool is_operator;
+    unsigned builtin_roles;             /* enum builtin_role bits in org_id; 0: no member */
+    const struct statement *statements; /* of custom roles */
+    size_t n_statements;
+    unsigned scopes;         /* enum scope bits; 0: no restriction by scope */
+    const struct str *tools; /* the key's own narrowing; n 0 and NULL: none */
+    size_t n_tools;
+    const struct str *connection_ids;
+    size_t n_connection_ids;
+    bool is_management_audience; /* may be used at /mcp and /api */
+    bool is_proxy_audience;      /* may be used at connections (an API key: both) */
+    int64_t expires_at;          /* ms; 0: never */
+    struct str principal;        /* organization + user + (client or key): "org_..|usr_..|key_.." */
+};

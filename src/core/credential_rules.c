@@ -1,0 +1,221 @@
+/* Rules for downstream credentials. */
+#include "core/credential_rules.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "json/jout.h"
+
+/* Form members, their kinds, and what such a connection's `auth` is called. */
+static const struct {
+    const char *member;
+    struct str kind, auth;
+} forms[] = {
+    {"bearer", STR("bearer"), STR("bearer")},
+    {"headers", STR("headers"), STR("headers")},
+    {"query", STR("query"), STR("query")},
+    {"env", STR("env"), STR("none")},
+    {"client_id", STR("oauth_client"), STR("oauth")},
+};
+
+struct str credential_rules_auth(struct str kind)
+{
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+        if (str_eq(kind, forms[i].kind))
+            return forms[i].auth;
+    return STR("none");
+}
+
+bool credential_rules_has(const struct jvalue *arguments)
+{
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+        if (jv_get(arguments, forms[i].member))
+            return true;
+    return jv_get(arguments, "client_secret") != NULL;
+}
+
+/* Visible ASCII without spaces: what may stand behind "Bearer " (RFC 6750 2.1 is narrower than what
+ * servers give out). */
+static bool is_token_text(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < 0x21 || s.p[i] > 0x7E)
+            return false;
+    return s.n > 0;
+}
+
+static bool is_field_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_alnum && (!c || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return s.n >= 1 && s.n <= 128;
+}
+
+static bool starts_without_case(struct str s, struct str prefix)
+{
+    return str_ieq(str_slice(s, 0, prefix.n), prefix);
+}
+
+/* Headers that Tulle itself answers for, or that belong to one connection only (RFC 9110 7.6.1). */
+static bool is_ours(struct str name)
+{
+    static const struct str names[] = {STR("connection"),
+                                       STR("keep-alive"),
+                                       STR("proxy-authenticate"),
+                                       STR("proxy-authorization"),
+                                       STR("proxy-connection"),
+                                       STR("te"),
+                                       STR("trailer"),
+                                       STR("transfer-encoding"),
+                                       STR("upgrade"),
+                                       STR("expect"),
+                                       STR("host"),
+                                       STR("accept")};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_ieq(name, names[i]))
+            return true;
+    return starts_without_case(name, STR("content-")) || starts_without_case(name, STR("mcp-"));
+}
+
+static bool header_check(struct str name, struct str value, struct err *e)
+{
+    if (!is_field_name(name))
+        return err_set(e, ERR_INVALID, "arguments.headers: a name is no HTTP field name");
+    if (is_ours(name))
+        return err_set(e, ERR_INVALID, "arguments.headers: %.*s is set by Tulle itself",
+                       STR_FMT(name));
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] < 0x20 ? value.p[i] != '\t' : value.p[i] == 0x7F)
+            return err_set(e, ERR_INVALID,
+                           "arguments.headers: the value of %.*s holds a control character",
+                           STR_FMT(name));
+    return value.n == str_trim(value).n ||
+           err_set(e, ERR_INVALID,
+                   "arguments.headers: the value of %.*s begins or ends with a space",
+                   STR_FMT(name));
+}
+
+static bool query_check(struct str name, struct str value, struct err *e)
+{
+    if (name.n >= 1 && name.n <= 128 && !text_has_control(name) && !text_has_control(value))
+        return true;
+    return err_set(e, ERR_INVALID,
+                   "arguments.query: expected names of 1 to 128 bytes and no control characters");
+}
+
+/* POSIX 8.1, and what a shell could set. */
+static bool env_check(struct str name, struct str value, struct err *e)
+{
+    bool is_good = name.n >= 1 && name.n <= 128 && !(name.p[0] >= '0' && name.p[0] <= '9');
+    for (size_t i = 0; is_good && i < name.n; i++) {
+        char c = name.p[i];
+        is_good =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    }
+    if (!is_good)
+        return err_set(e, ERR_INVALID, "arguments.env: expected names of letters, digits and _");
+    return str_find_char(value, '\0') == SIZE_MAX ||
+           err_set(e, ERR_INVALID, "arguments.env: a value holds NUL");
+}
+
+static bool is_repeated(const struct jvalue *map, struct str name, size_t before)
+{
+    struct str other;
+    const struct jvalue *value;
+    void *iter = NULL;
+    for (size_t i = 0; i < before && jv_member(map, &iter, &other, &value); i++)
+        if (str_ieq(name, other))
+            return true;
+    return false;
+}
+
+typedef bool pair_check(struct str name, struct str value, struct err *e);
+
+static bool map_read(const struct jvalue *map, const char *member, pair_check *check,
+                     struct jout *j, struct err *e)
+{
+    struct str name;
+    const struct jvalue *value;
+    size_t n = 0, count = jv_count(map);
+    if (!jv_is_object(map) || count == 0 || count > LIMIT_HEADERS_INJECTED)
+        return err_set(e, ERR_INVALID, "arguments.%s: expected an object of 1 to %d members",
+                       member, LIMIT_HEADERS_INJECTED);
+    jout_key(j, str_c(member));
+    jout_object(j);
+    for (void *iter = NULL; jv_member(map, &iter, &name, &value); n++) {
+        if (!jv_is_string(value))
+            return err_set(e, ERR_INVALID, "arguments.%s: expected strings as values", member);
+        if (!check(name, jv_str(value), e))
+            return false;
+        if (check == header_check && is_repeated(map, name, n))
+            return err_set(e, ERR_INVALID, "arguments.headers: %.*s occurs twice", STR_FMT(name));
+        jout_key(j, name);
+        jout_str(j, jv_str(value));
+    }
+    jout_object_end(j);
+    return true;
+}
+
+static bool client_read(const struct jvalue *arguments, struct jout *j, struct err *e)
+{
+    struct str id = jv_get_str(arguments, "client_id"),
+               secret = jv_get_str(arguments, "client_secret");
+    if (id.n == 0 || text_has_control(id) ||
+        (!str_is_absent(secret) && (secret.n == 0 || text_has_control(secret))))
+        return err_set(e, ERR_INVALID, "arguments: expected client_id and client_secret as text");
+    jout_kstr(j, "client_id", id);
+    if (!str_is_absent(secret))
+        jout_kstr(j, "client_secret", secret);
+    return true;
+}
+
+static bool form_write(const struct jvalue *arguments, const char *member, struct jout *j,
+                       struct err *e)
+{
+    const struct jvalue *value = jv_get(arguments, member);
+    if (str_eq(str_c(member), STR("headers")))
+        return map_read(value, member, header_check, j, e);
+    if (str_eq(str_c(member), STR("query")))
+        return map_read(value, member, query_check, j, e);
+    if (str_eq(str_c(member), STR("env")))
+        return map_read(value, member, env_check, j, e);
+    if (str_eq(str_c(member), STR("client_id")))
+        return client_read(arguments, j, e);
+    if (!is_token_text(jv_str(value)))
+        return err_set(
+            e, ERR_INVALID,
+            "arguments.bearer: expected a token of visible characters without spaces, and "
+            "without the word Bearer");
+    jout_kstr(j, "bearer", jv_str(value));
+    return true;
+}
+
+bool credential_rules_read(const struct jvalue *arguments, struct str *kind, struct buf *plain,
+                           struct err *e)
+{
+    size_t n = 0, which = 0;
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+        if (jv_get(arguments, forms[i].member)) {
+            which = i;
+            n++;
+        }
+    bool is_secret_alone = jv_get(arguments, "client_secret") && !jv_get(arguments, "client_id");
+    if (n != 1 || is_secret_alone)
+        return err_set(
+            e, ERR_INVALID,
+            "arguments: expected exactly one of bearer, headers, query, env, or client_id "
+            "with client_secret");
+    struct jout j;
+    jout_init(&j, plain);
+    jout_object(&j);
+    if (!form_write(arguments, forms[which].member, &j, e))
+        return false;
+    jout_object_end(&j);
+    *kind = forms[which].kind;
+    return buf_ok(plain) ||
+           err_set(e, ERR_INVALID, "arguments: the credential is larger than %d bytes",
+                   LIMIT_CREDENTIAL);
+}

@@ -1,0 +1,125 @@
+/* Credentials for outgoing calls. */
+#include "mcp/credential.h"
+
+#include "base/text.h"
+#include "core/vault.h"
+#include "json/jscan.h"
+#include "store/credentials.h"
+
+static bool bearer_put(struct credential *c, struct arena *a, struct str raw, struct err *e)
+{
+    struct str token;
+    if (!jscan_string(a, raw, &token))
+        return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
+    struct buf text;
+    buf_init(&text, LIMIT_CREDENTIAL);
+    buf_add(&text, STR("Bearer "));
+    buf_add(&text, token);
+    bool is_kept = buf_ok(&text) && secret_set(&c->header_text, text.p, text.n);
+    if (text.p)
+        secret_wipe(text.p, text.n);
+    buf_end(&text);
+    if (!is_kept)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    c->headers[c->n_headers++] =
+        (struct http_header){STR("Authorization"), secret_reveal(&c->header_text)};
+    return true;
+}
+
+static bool headers_put(struct credential *c, struct arena *a, struct str object, struct err *e)
+{
+    struct jiter it;
+    for (jscan_iter(&it, object); jscan_next(&it);) {
+        struct http_header *h = &c->headers[c->n_headers];
+        if (c->n_headers == LIMIT_HEADERS_INJECTED || !jscan_string(a, it.key, &h->name) ||
+            !jscan_string(a, it.value, &h->value))
+            return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
+        c->n_headers++;
+    }
+    return true;
+}
+
+static bool query_put(struct credential *c, struct arena *a, struct str object, struct err *e)
+{
+    struct buf text;
+    buf_init(&text, LIMIT_CREDENTIAL);
+    struct jiter it;
+    for (jscan_iter(&it, object); jscan_next(&it);) {
+        struct str name, value;
+        if (!jscan_string(a, it.key, &name) || !jscan_string(a, it.value, &value)) {
+            buf_end(&text);
+            return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
+        }
+        if (text.n)
+            buf_add_char(&text, '&');
+        text_percent_encode(&text, name);
+        buf_add_char(&text, '=');
+        text_percent_encode(&text, value);
+    }
+    c->query = buf_ok(&text) ? arena_dup(a, buf_str(&text)) : STR_NONE;
+    if (text.p)
+        secret_wipe(text.p, text.n);
+    buf_end(&text);
+    return !str_is_absent(c->query) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+/* The opened text is a JSON object of exactly one form (management-tools/credentials.c writes it).
+ */
+static bool plain_read(struct credential *c, struct arena *a, struct err *e)
+{
+    struct jwant wants[] = {
+        {.name = STR("bearer")}, {.name = STR("headers")}, {.name = STR("query")}};
+    if (!jscan_object(secret_reveal(&c->plain), wants, ARRAY_LEN(wants), e))
+        return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
+    if (!str_is_absent(wants[0].value))
+        return bearer_put(c, a, wants[0].value, e);
+    if (!str_is_absent(wants[1].value))
+        return headers_put(c, a, wants[1].value, e);
+    if (!str_is_absent(wants[2].value))
+        return query_put(c, a, wants[2].value, e);
+    return true;
+}
+
+bool credential_load(struct services *sv, struct arena *a, struct registry_entry *entry,
+                     struct str user_id, struct credential *out, struct err *e)
+{
+    *out = (struct credential){0};
+    const struct connection *conn = &entry->conn;
+    if (str_eq(conn->auth, STR("none")))
+        return true;
+    bool is_personal = str_eq(conn->credential_scope, STR("user"));
+    struct str owner = is_personal ? user_id : STR("");
+    const struct credential_row *row;
+    if (!registry_credential(sv, entry, owner, &row, e)) {
+        if (e->code != ERR_NOT_FOUND)
+            return false;
+        return err_set(e, ERR_UPSTREAM_AUTH,
+                       is_personal
+                           ? "you have set no credential for this connection yet: call "
+                             "CONNECTION_CREDENTIAL_SET with connection_id %.*s and scope user"
+                           : "no credential is set for this connection: an administrator calls "
+                             "CONNECTION_CREDENTIAL_SET with connection_id %.*s",
+                       STR_FMT(conn->id));
+    }
+    struct str row_id = arena_printf(a, "%.*s/%.*s", STR_FMT(conn->id), STR_FMT(owner));
+    if (str_is_absent(row_id))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (vault_open(sv->vault, a, conn->org_id, STR("credentials"), STR("sealed"), row_id,
+                   row->sealed, &out->plain, e) &&
+        plain_read(out, a, e))
+        return true;
+    credential_end(out);
+    return false;
+}
+
+void credential_end(struct credential *c)
+{
+    secret_end(&c->plain);
+    secret_end(&c->header_text);
+    if (!str_is_absent(c->query)) {
+        /* The arena's own copy; nobody else reads it after the call. */
+        char *bytes = (char *)(uintptr_t)c->query.p;
+        secret_wipe(bytes, c->query.n);
+    }
+    *c = (struct credential){0};
+}

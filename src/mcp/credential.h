@@ -1,0 +1,27 @@
+/* The credential of one outgoing call: opened from the vault, put into headers or the query, wiped
+ * afterwards. */
+#pragma once
+
+#include "base/limits.h"
+#include "base/secret.h"
+#include "io/http.h"
+#include "mcp/registry_cache.h"
+
+struct credential {
+    struct secret plain;       /* the opened JSON */
+    struct secret header_text; /* "Bearer ..." */
+    struct http_header headers[LIMIT_HEADERS_INJECTED];
+    size_t n_headers;
+    struct str query; /* percent-encoded "name=value&..." to append to the URL, in the call's arena;
+                         absent: none */
+};
+
+/*
+ * Opens what the connection asks for: nothing (auth none), the organization's, or (credential_scope
+ * user) that of user_id. ERR_UPSTREAM_AUTH: none is set; the message says whose and which tool sets
+ * it. Waits on a cache miss.
+ */
+bool credential_load(struct services *sv, struct arena *a, struct registry_entry *entry,
+                     struct str user_id, struct credential *out, struct err *e) must_use;
+/* Wipes. */
+void credential_end(struct credential *c);

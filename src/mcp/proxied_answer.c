@@ -1,0 +1,261 @@
+/* The server's answer on its way to the client. */
+#include "base/limits.h"
+#include "io/sse.h"
+#include "json/jfilter.h"
+#include "json/jscan.h"
+#include "mcp/hop_id.h"
+#include "mcp/proxied.h"
+
+/* Up to here an answer is held and judged whole; beyond, it streams through the filter in bounded
+ * memory. */
+enum { HELD_BYTES = 256 * 1024 };
+
+/* A tool's own failure is its own outcome; a JSON-RPC error is a failed call. */
+static const char *outcome_of(const struct upstream_response *r)
+{
+    struct jwant wants[] = {{.name = STR("isError")}};
+    struct err ignored;
+    if (!str_is_absent(r->error))
+        return "failed";
+    bool is_object = jscan_object(r->result, wants, 1, &ignored);
+    return is_object && !str_is_absent(wants[0].value) && jscan_type(wants[0].value) == JTYPE_TRUE
+               ? "tool_error"
+               : "ok";
+}
+
+/* The code of the server's error, for the record; its text may hold anything and stays out of it.
+ */
+static void error_note(const struct upstream_response *r, struct err *why)
+{
+    struct jwant wants[] = {{.name = STR("code")}};
+    if (!jscan_object(r->error, wants, 1, why))
+        wants[0].value = STR_NONE;
+    err_set(why, ERR_UPSTREAM, "the server answered with JSON-RPC error %.*s",
+            STR_FMT(wants[0].value));
+}
+
+static bool response_record(struct proxied *p, const struct upstream_response *r, size_t bytes,
+                            struct err *e)
+{
+    struct err why;
+    if (str_is_absent(r->error))
+        return proxied_record(p, outcome_of(r), NULL, bytes, e);
+    error_note(r, &why);
+    return proxied_record(p, "failed", &why, bytes, e);
+}
+
+static bool event_write(struct proxied *p, struct str message, struct err *e)
+{
+    struct buf out;
+    buf_init(&out, LIMIT_SSE_EVENT * 2);
+    sse_write_event(&out, STR("message"), STR_NONE, message);
+    bool is_written = buf_ok(&out)
+                          ? http_stream_write(p->rq, buf_str(&out), e)
+                          : err_set(e, ERR_TOO_LARGE, "an event of the server is too large");
+    buf_end(&out);
+    return is_written;
+}
+
+/* ---- messages before the response ---- */
+
+static bool translate_notification(struct proxied *p, struct arena *a, const struct rpc_message *m,
+                                   struct str *out)
+{
+    *out = m->raw;
+    if (str_eq(m->method, STR("notifications/progress"))) {
+        /* Only of this request, and only if its sender asked for it. */
+        if (str_is_absent(p->in.msg.progress_token) || str_is_absent(m->params_progress_token) ||
+            !hop_id_same(a, m->params_progress_token, p->hop_token))
+            *out = STR_NONE;
+        else
+            *out = rpc_replace(
+                a, m->raw, &(struct rpc_edit){m->params_progress_token, p->in.msg.progress_token},
+                1);
+    } else if (str_eq(m->method, STR("notifications/cancelled")) && !str_is_absent(m->request_id)) {
+        *out = rpc_replace(a, m->raw,
+                           &(struct rpc_edit){m->request_id, hop_id_forth(a, m->request_id)}, 1);
+    } else if (str_eq(m->method, STR("notifications/resources/updated")) &&
+               !str_is_absent(m->uri_text) &&
+               !proxied_may_see(p, POLICY_RESOURCE, m->uri_text, NULL)) {
+        *out = STR_NONE;
+    }
+    return true;
+}
+
+bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_message *m,
+                       struct str *out, struct err *e)
+{
+    *out = STR_NONE;
+    if (m->kind == RPC_NOTIFICATION)
+        return translate_notification(p, a, m, out);
+    if (m->kind == RPC_RESPONSE)
+        return err_set(e, ERR_UPSTREAM, "the server answered a request that was not asked");
+    if (str_is_absent(
+            p->session.key)) /* nobody to ask: a bare or stateless client has no way to answer */
+        return true;
+    *out = rpc_replace(a, m->raw, &(struct rpc_edit){m->id, hop_id_forth(a, m->id)}, 1);
+    return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+static bool on_message(void *arg, const struct rpc_message *m, struct err *e)
+{
+    struct proxied *p = arg;
+    struct arena *a = arena_new(LIMIT_SSE_EVENT * 2);
+    if (!a)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    struct str text;
+    bool is_good = proxied_translate(p, a, m, &text, e);
+    if (is_good && m->kind == RPC_REQUEST && (str_is_absent(text) || !p->is_stream_open))
+        proxied_refuse_request(p, m);
+    else if (is_good && !str_is_absent(text) && p->is_stream_open)
+        is_good = event_write(p, text, e);
+    arena_end(a);
+    return is_good;
+}
+
+/* ---- whole answers ---- */
+
+static bool finish(struct proxied *p, const struct upstream_response *r, int status, struct err *e)
+{
+    struct str text;
+    if (!proxied_rewrite(p, r, &text, e) || !response_record(p, r, text.n, e))
+        return false;
+    if (!p->is_stream_open) {
+        http_answer(p->rq, status, STR("application/json"), text);
+        return true;
+    }
+    bool is_written = event_write(p, text, e);
+    http_stream_end(p->rq);
+    return is_written;
+}
+
+/* ---- JSON that is too large to hold: through the filter ---- */
+
+static bool pass_large(struct proxied *p, struct http_exchange *x, struct buf *held, struct err *e)
+{
+    struct jfilter filter;
+    struct buf out;
+    size_t total = 0;
+    jfilter_init(&filter, p->in.msg.id);
+    buf_init(&out, LIMIT_BODY_MCP);
+    bool is_good = http_stream_begin(p->rq, 200, STR("application/json"), -1, e);
+    struct str chunk = buf_str(held);
+    while (is_good && chunk.n > 0) {
+        is_good =
+            jfilter_feed(&filter, chunk, &out, e) && http_stream_write(p->rq, buf_str(&out), e);
+        total += out.n;
+        buf_reset(&out);
+        is_good = is_good && http_read(x, &chunk, 0, e);
+    }
+    if (is_good && !jfilter_is_complete(&filter))
+        is_good = err_set(e, ERR_UPSTREAM, "the server's answer was cut off");
+    is_good = is_good && proxied_record(p, "ok", NULL, total, e);
+    if (is_good)
+        http_stream_end(p->rq);
+    else
+        http_stream_cut(p->rq); /* the client must not take half an answer for a whole one */
+    jfilter_end(&filter);
+    buf_end(&out);
+    return is_good;
+}
+
+static bool answer_json(struct proxied *p, struct http_exchange *x, int status, struct err *e)
+{
+    bool is_held_whole = p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS;
+    size_t held_max = is_held_whole ? LIMIT_ANSWER_HELD : HELD_BYTES;
+    struct buf held;
+    struct str chunk = STR("");
+    buf_init(&held, LIMIT_ANSWER_HELD + HELD_BYTES);
+    bool is_good, is_large = false;
+    while ((is_good = http_read(x, &chunk, 0, e)) && chunk.n > 0) {
+        buf_add(&held, chunk);
+        is_large = held.n > held_max;
+        if (is_large || !buf_ok(&held))
+            break;
+    }
+    struct upstream_response r;
+    if (is_good && (!buf_ok(&held) || (is_large && is_held_whole)))
+        is_good = err_set(e, ERR_TOO_LARGE, "the server's list is larger than %zu bytes", held_max);
+    else if (is_good && is_large)
+        is_good = pass_large(p, x, &held, e);
+    else if (is_good)
+        is_good = upstream_response_parse(p->a, buf_str(&held), p->hop_id, &r, e) &&
+                  finish(p, &r, status, e);
+    buf_end(&held);
+    return is_good;
+}
+
+/* ---- event streams ---- */
+
+static bool answer_events(struct proxied *p, struct http_exchange *x,
+                          const struct http_answer_head *head, struct err *e)
+{
+    struct upstream_response r;
+    if (p->in.accepts_sse && p->kind != METHOD_INITIALIZE) {
+        http_set_header(p->rq, STR("Cache-Control"), STR("no-cache, no-transform"));
+        http_set_header(p->rq, STR("X-Accel-Buffering"), STR("no"));
+        if (!http_stream_begin(p->rq, 200, STR("text/event-stream"), -1, e))
+            return false;
+        p->is_stream_open = true;
+        http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
+    }
+    return upstream_reply_read(p->a, x, head, p->hop_id, LIMIT_SSE_EVENT, on_message, p, &r, e) &&
+           finish(p, &r, 200, e);
+}
+
+/* Stateless servers put JSON-RPC errors on 400 and 404; status and error are the client's to read.
+ */
+static bool answer_refusal(struct proxied *p, struct http_exchange *x,
+                           const struct http_answer_head *head, struct err *e)
+{
+    struct buf held;
+    struct str chunk;
+    buf_init(&held, LIMIT_BODY_MCP);
+    bool is_good;
+    while ((is_good = http_read(x, &chunk, 0, e)) && chunk.n > 0)
+        buf_add(&held, chunk);
+    struct jwant wants[] = {{.name = STR("error")}};
+    is_good =
+        is_good && jscan_object(buf_str(&held), wants, 1, e) && !str_is_absent(wants[0].value);
+    if (!is_good) {
+        buf_end(&held);
+        return upstream_status_check(head, false, e);
+    }
+    struct buf out;
+    buf_init(&out, LIMIT_BODY_MCP * 2);
+    buf_add(&out, STR("{\"jsonrpc\":\"2.0\",\"id\":"));
+    buf_add(&out, p->in.msg.id);
+    buf_add(&out, STR(",\"error\":"));
+    buf_add(&out, wants[0].value);
+    buf_add(&out, STR("}"));
+    struct upstream_response r = {.error = wants[0].value};
+    struct str body = arena_dup(p->a, buf_str(&out));
+    is_good = response_record(p, &r, body.n, e);
+    buf_end(&out);
+    buf_end(&held);
+    /* A bare client does not know the statuses of the stateless era. */
+    int status = p->in.era == ERA_STATELESS ? head->status : 200;
+    if (is_good)
+        http_answer(p->rq, status, STR("application/json"), body);
+    return is_good;
+}
+
+bool proxied_answer(struct proxied *p, struct http_exchange *x, const struct http_answer_head *head,
+                    struct err *e)
+{
+    enum upstream_body kind = upstream_body_kind(head);
+    if (p->era == ERA_STATELESS && (head->status == 400 || head->status == 404) &&
+        kind == UPSTREAM_JSON)
+        return answer_refusal(p, x, head, e);
+    bool has_session = !str_is_absent(p->session.key);
+    if (!upstream_status_check(head, has_session, e)) {
+        if (e->code == ERR_SESSION_NOT_FOUND)
+            session_forget(p->sv->sessions, p->session.key);
+        return false;
+    }
+    if (kind == UPSTREAM_EVENTS)
+        return answer_events(p, x, head, e);
+    if (kind == UPSTREAM_JSON)
+        return answer_json(p, x, 200, e);
+    return err_set(e, ERR_UPSTREAM, "the server answered with neither JSON nor an event stream");
+}

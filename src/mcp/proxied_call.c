@@ -1,0 +1,297 @@
+/* The proxy: one message of a client, from its bytes to its answer. */
+#include "mcp/proxied_call.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "io/fiber.h"
+#include "io/sse.h"
+#include "mcp/inflight.h"
+#include "mcp/proxied.h"
+#include "mcp/upstream.h"
+#include "mcp/upstream_send.h"
+
+/* ---- steps ---- */
+
+static bool find_connection(struct proxied *p, struct err *e)
+{
+    struct str wanted = p->rq->params[0];
+    if (!registry_get(p->sv, p->a, p->caller->org_id, wanted, &p->entry, e)) {
+        if (e->code == ERR_NOT_FOUND)
+            err_set(e, ERR_NOT_FOUND, "there is no such connection here");
+        return false;
+    }
+    struct policy_target target = {.connection_id = p->entry->conn.id};
+    struct policy_verdict verdict = policy_decide(p->caller, POLICY_CONNECT, &target);
+    if (!verdict.is_allowed && verdict.reason == POLICY_SCOPE)
+        return err_set(e, ERR_INSUFFICIENT_SCOPE, "this needs the scope mcp");
+    if (!verdict.is_allowed) {
+        struct str why = policy_explain(p->a, p->caller, &verdict);
+        p->entry = NULL; /* not even the record may connect the two */
+        err_set(e, ERR_NOT_FOUND, "there is no such connection here");
+        return err_detail(e, "denied: %.*s", STR_FMT(why));
+    }
+    if (!p->entry->conn.enabled)
+        return err_set(e, ERR_NOT_FOUND, "the connection \"%.*s\" is disabled",
+                       STR_FMT(p->entry->conn.slug));
+    if (str_is_absent(p->entry->conn.url))
+        return err_set(e, ERR_UNPROCESSABLE, "the connection \"%.*s\" has no HTTP address",
+                       STR_FMT(p->entry->conn.slug));
+    return true;
+}
+
+static bool bind_session(struct proxied *p, struct str handle, struct err *e)
+{
+    if (str_is_absent(handle))
+        return true;
+    struct session_ref who = proxied_session_ref(p);
+    return session_find(p->sv->sessions, p->a, handle, &who, clock_wall_ms(), &p->session, e);
+}
+
+/* Which era the server speaks, and whether this message can reach it. The four translators take
+ * their places here. */
+static bool choose_era(struct proxied *p, struct err *e)
+{
+    if (!str_is_absent(p->session.key)) {
+        p->era = ERA_SESSION;
+        return true;
+    }
+    if (!upstream_era_find(p->sv, p->a, p->entry, &p->cred, &p->era, NULL, e))
+        return false;
+    p->is_pooled = p->era == ERA_SESSION;
+    if (p->in.era == ERA_STATELESS && p->era == ERA_SESSION) {
+        p->in.offered = ERA_SESSION;
+        return err_set(e, ERR_UNSUPPORTED_VERSION,
+                       "this server speaks only the revisions that begin with initialize");
+    }
+    return true;
+}
+
+static bool ask_server(struct proxied *p, struct err *e)
+{
+    struct http_answer_head head;
+    struct http_exchange *x = proxied_forward(p, &head, e);
+    if (!x)
+        return false;
+    if (p->kind == METHOD_LISTEN && head.status == 200 &&
+        upstream_body_kind(&head) == UPSTREAM_EVENTS) {
+        if (proxied_record(p, "ok", NULL, 0, e))
+            return proxied_relay(p, x, e);
+        http_close(x);
+        return false;
+    }
+    bool is_answered = proxied_answer(p, x, &head, e);
+    http_close(x);
+    return is_answered;
+}
+
+static bool pass_request(struct proxied *p, struct err *e)
+{
+    if (p->kind == METHOD_INITIALIZE)
+        return proxied_initialize(p, e);
+    if (!choose_era(p, e))
+        return false;
+    if (str_is_absent(p->session.key))
+        return ask_server(p, e);
+    struct inflight *waiting =
+        inflight_begin(p->sv->inflight, p->sv->loop, p->session.key, p->in.msg.id);
+    if (!waiting)
+        return err_set(e, ERR_BAD_REQUEST,
+                       "a request with this id is still waiting for its answer in this session");
+    bool is_answered = ask_server(p, e);
+    p->is_cancelled = inflight_end(p->sv->inflight, waiting);
+    return is_answered;
+}
+
+static bool pass(struct proxied *p, struct err *e)
+{
+    if (!inbound_read(p->rq, &p->in, e) || !find_connection(p, e) ||
+        !bind_session(p, p->in.session_handle, e))
+        return false;
+    p->is_in_call = true;
+    if (!proxied_reserve(p, e) || !proxied_decide(p, e) ||
+        !credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
+        return false;
+    switch (p->in.msg.kind) {
+    case RPC_NOTIFICATION:
+        return proxied_notification(p, e);
+    case RPC_RESPONSE:
+        return proxied_response(p, e);
+    default:
+        return pass_request(p, e);
+    }
+}
+
+/* ---- failure ---- */
+
+/* Failures of a call are read by the client's program, in-band; those of the transport have their
+ * own statuses. */
+static int failure_status(const struct proxied *p, const struct err *e)
+{
+    switch (e->code) {
+    case ERR_SESSION_NOT_FOUND:
+    case ERR_UNAVAILABLE:
+    case ERR_INSUFFICIENT_SCOPE:
+    case ERR_UNSUPPORTED_VERSION:
+    case ERR_BAD_REQUEST:
+        return 0;
+    case ERR_METHOD_NOT_FOUND:
+        return p->in.era == ERA_STATELESS ? 404 : 200;
+    default:
+        return p->is_in_call ? 200 : 0;
+    }
+}
+
+static const char *failure_outcome(const struct err *e)
+{
+    if (e->code == ERR_CANCELLED)
+        return "cancelled";
+    return e->code == ERR_NOT_FOUND || e->code == ERR_INSUFFICIENT_SCOPE ? "denied" : "failed";
+}
+
+/* What our own bearer was refused for never reads like the server refusing ours, and the reverse.
+ */
+static void fail(struct proxied *p, struct err *e)
+{
+    struct err record_error;
+    /* A refusal before the call began (an unknown connection) is recorded too, if there is a
+     * message to speak of. */
+    if (!p->is_reserved && !p->is_in_call && p->in.msg.kind == RPC_REQUEST &&
+        !str_is_absent(p->in.msg.method))
+        p->is_reserved = audit_reserve(p->sv->audit, &record_error);
+    fiber_shield(true);
+    if (!proxied_record(p, failure_outcome(e), e, 0, &record_error) && p->sv->config->audit_sync)
+        *e = record_error;
+    fiber_shield(false);
+    if (http_is_answered(p->rq) && !p->is_stream_open)
+        return;
+    if (p->is_stream_open) {
+        struct buf out, event;
+        http_note_failure(p->rq, e);
+        buf_init(&out, LIMIT_BODY_SMALL);
+        buf_init(&event, LIMIT_BODY_SMALL);
+        rpc_error_from(&out, p->in.msg.id, p->in.era != ERA_STATELESS, e);
+        sse_write_event(&event, STR("message"), STR_NONE, buf_str(&out));
+        if (!p->is_cancelled) /* who cancelled wants no answer (MCP 2025-11-25, Cancellation) */
+            (void)!http_stream_push(p->rq, buf_str(&event)); /* nor does a client that left */
+        buf_end(&out);
+        buf_end(&event);
+        http_stream_end(p->rq);
+        return;
+    }
+    if (e->code == ERR_INSUFFICIENT_SCOPE)
+        http_set_header(p->rq, STR("WWW-Authenticate"),
+                        STR("Bearer error=\"insufficient_scope\", scope=\"mcp\""));
+    inbound_fail(p->rq, &p->in, failure_status(p, e), e);
+}
+
+/* A pooled session is ours: when nobody waits for the answer any more, the server may stop working
+ * on it. */
+static void cancel_pooled(struct proxied *p)
+{
+    struct upstream_message m;
+    struct http_answer_head head;
+    struct err ignored;
+    if (!p->is_pooled || str_is_absent(p->hop_id))
+        return;
+    proxied_message(p, &m);
+    m.body = arena_printf(p->a,
+                          "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+                          "cancelled\",\"params\":{\"requestId\":%.*s}}",
+                          STR_FMT(p->hop_id));
+    m.first_byte_ms = LIMIT_PROBE_MS;
+    if (str_is_absent(m.body))
+        return;
+    fiber_shield(true);
+    http_close(upstream_send(p->sv, p->a, &m, &head, &ignored));
+    fiber_shield(false);
+}
+
+/* ---- handlers ---- */
+
+void proxied_post(struct http_request *rq)
+{
+    struct err e = {.code = ERR_NONE};
+    struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
+    if (!pass(&p, &e)) {
+        if (e.code == ERR_CANCELLED || e.code == ERR_TIMEOUT)
+            cancel_pooled(&p);
+        fail(&p, &e);
+    }
+    if (p.is_reserved)
+        audit_release(p.sv->audit);
+    credential_end(&p.cred);
+}
+
+/* The steps that GET and DELETE share: who, which connection, which session. */
+static bool find_session(struct proxied *p, struct err *e)
+{
+    struct str handle = http_request_header(p->rq, STR("Mcp-Session-Id"));
+    p->era = ERA_SESSION;
+    if (!find_connection(p, e))
+        return false;
+    if (handle.n == 0)
+        return err_set(e, ERR_METHOD_NOT_ALLOWED,
+                       "%.*s needs the Mcp-Session-Id of an initialized session; use POST",
+                       STR_FMT(p->rq->method_name));
+    return bind_session(p, handle, e) &&
+           credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e);
+}
+
+static bool open_stream(struct proxied *p, struct err *e)
+{
+    struct upstream_message m;
+    struct http_answer_head head;
+    if (!find_session(p, e))
+        return false;
+    proxied_message(p, &m);
+    m.http_method = STR("GET");
+    m.idle_ms = m.total_ms = -1;
+    struct http_exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
+    if (!x)
+        return false;
+    if (head.status == 200 && upstream_body_kind(&head) == UPSTREAM_EVENTS)
+        return proxied_relay(p, x, e);
+    bool is_good =
+        head.status == 405 || head.status == 400 || head.status == 501
+            ? err_set(e, ERR_METHOD_NOT_ALLOWED, "this server offers no stream of its own")
+            : upstream_status_check(&head, true, e);
+    if (is_good)
+        is_good = err_set(e, ERR_UPSTREAM, "the server answered GET with no event stream");
+    http_close(x);
+    return is_good;
+}
+
+static bool end_session(struct proxied *p, struct err *e)
+{
+    if (!find_session(p, e))
+        return false;
+    upstream_session_end(p->sv, p->a, p->entry, &p->cred, p->session.downstream_id,
+                         p->session.version);
+    session_forget(p->sv->sessions, p->session.key);
+    http_answer(p->rq, 204, STR_NONE, STR_NONE);
+    return true;
+}
+
+static void run_without_body(struct http_request *rq,
+                             bool (*step)(struct proxied *p, struct err *e))
+{
+    struct err e = {.code = ERR_NONE};
+    struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
+    p.in.era = ERA_SESSION;
+    if (!step(&p, &e) && !http_is_answered(rq)) {
+        if (e.code == ERR_METHOD_NOT_ALLOWED)
+            http_set_header(rq, STR("Allow"), STR("POST"));
+        inbound_fail(rq, &p.in, 0, &e);
+    }
+    credential_end(&p.cred);
+}
+
+void proxied_get(struct http_request *rq)
+{
+    run_without_body(rq, open_stream);
+}
+
+void proxied_delete(struct http_request *rq)
+{
+    run_without_body(rq, end_session);
+}

@@ -1,0 +1,13 @@
+/* The handlers of /mcp/:connection. rq->context is the worker's services, rq->user the caller
+ * (routes/guards.h). */
+#pragma once
+
+#include "core/services.h"
+#include "io/http.h"
+
+void proxied_post(struct http_request *rq);
+void proxied_get(struct http_request *rq);
+void proxied_delete(struct http_request *rq);
+/* Ends idle downstream sessions of this worker (its pool) and, for worker 0, of the process;
+ * started once per worker. */
+bool proxied_reaper_start(struct services *sv, struct err *e) must_use;

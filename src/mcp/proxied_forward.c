@@ -1,0 +1,163 @@
+/* The client's message on its way to the server. */
+#include "base/limits.h"
+#include "json/jout.h"
+#include "mcp/hop_id.h"
+#include "mcp/proxied.h"
+#include "mcp/upstream_send.h"
+
+enum { EDITS_MAX = 6 };
+
+struct edits {
+    struct rpc_edit v[EDITS_MAX];
+    size_t n;
+};
+
+static void edit(struct edits *list, struct str span, struct str with)
+{
+    if (list->n < EDITS_MAX && !str_is_absent(with))
+        list->v[list->n++] = (struct rpc_edit){span, with};
+}
+
+static struct str quoted(struct arena *a, struct str text)
+{
+    struct buf out;
+    struct jout j;
+    buf_init(&out, LIMIT_BODY_MCP);
+    jout_init(&j, &out);
+    jout_str(&j, text);
+    struct str raw = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
+    buf_end(&out);
+    return raw;
+}
+
+/* A bare request that goes to a stateless server gets the _meta that such servers require of every
+ * request. */
+static void edit_meta(struct proxied *p, struct edits *list)
+{
+    const struct rpc_message *m = &p->in.msg;
+    static const struct str inside =
+        STR("\"io.modelcontextprotocol/protocolVersion\":\"" MCP_STATELESS_LATEST "\","
+            "\"io.modelcontextprotocol/clientCapabilities\":{}");
+    if (str_is_absent(m->params)) {
+        edit(list, m->id,
+             arena_printf(p->a, "%.*s,\"params\":{\"_meta\":{%.*s}}", STR_FMT(p->hop_id),
+                          STR_FMT(inside)));
+        return;
+    }
+    edit(list, m->id, p->hop_id);
+    struct str object = str_is_absent(m->meta) ? m->params : m->meta;
+    bool is_empty = str_trim(str_slice(object, 1, object.n - 2)).n == 0;
+    struct str with =
+        str_is_absent(m->meta)
+            ? arena_printf(p->a, "{\"_meta\":{%.*s}%s", STR_FMT(inside), is_empty ? "" : ",")
+            : arena_printf(p->a, "{%.*s%s", STR_FMT(inside), is_empty ? "" : ",");
+    edit(list, str_slice(object, 0, 1), with);
+}
+
+static bool body_build(struct proxied *p, struct str *out, struct err *e)
+{
+    const struct rpc_message *m = &p->in.msg;
+    struct edits list = {.n = 0};
+    if (p->in.is_bare && p->era == ERA_STATELESS)
+        edit_meta(p, &list);
+    else
+        edit(&list, m->id, p->hop_id);
+    if (!str_is_absent(m->progress_token))
+        edit(&list, m->progress_token, p->hop_token);
+    if (p->tool && !str_is_absent(p->tool->renamed_to))
+        edit(&list, m->name, quoted(p->a, p->tool->name));
+    bool is_list = p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS;
+    if (is_list && !str_is_absent(m->cursor)) {
+        struct str raw;
+        if (!proxied_cursor_open(p, m->cursor, &raw, e))
+            return false;
+        edit(&list, m->cursor, raw);
+    }
+    *out = rpc_replace(p->a, m->raw, list.v, list.n);
+    return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+/* Ids: a function of the client's within its own session, fresh where a session or pool is shared.
+   A listen stream keeps the client's id, because it is the subscription's name; nothing else
+   travels on that HTTP request. */
+static bool ids_choose(struct proxied *p, struct err *e)
+{
+    const struct rpc_message *m = &p->in.msg;
+    if (p->kind == METHOD_LISTEN)
+        p->hop_id = m->id;
+    else if (!str_is_absent(p->session.key))
+        p->hop_id = hop_id_forth(p->a, m->id);
+    else
+        p->hop_id = hop_id_fresh(p->a, p->sv->worker);
+    p->hop_token = p->hop_id;
+    return !str_is_absent(p->hop_id) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+void proxied_message(struct proxied *p, struct upstream_message *m)
+{
+    bool is_own = !str_is_absent(p->session.key);
+    *m = (struct upstream_message){.entry = p->entry,
+                                   .credential = &p->cred,
+                                   .http_method = STR("POST"),
+                                   .era = p->era,
+                                   .rq = p->rq};
+    if (p->era == ERA_STATELESS) {
+        m->version = p->in.era == ERA_STATELESS ? p->in.version : STR(MCP_STATELESS_LATEST);
+        m->method = p->in.msg.method;
+        m->name = p->tool                               ? p->tool->name
+                  : !str_is_absent(p->in.msg.name_text) ? p->in.msg.name_text
+                                                        : p->in.msg.uri_text;
+    } else {
+        m->version = is_own ? p->session.version : p->pooled.version;
+        m->session_id = is_own ? p->session.downstream_id : p->pooled.id;
+    }
+}
+
+/* One try. A 404 on a pooled session means that the server never took the request, so it may be
+ * asked again. */
+static struct http_exchange *send_once(struct proxied *p, struct http_answer_head *head,
+                                       struct err *e)
+{
+    struct upstream_message m;
+    if (p->is_pooled &&
+        !session_pool_get(p->sv, p->a, p->entry, &p->cred, p->caller->principal, &p->pooled, e))
+        return NULL;
+    proxied_message(p, &m);
+    if (p->kind == METHOD_LISTEN)
+        m.idle_ms = m.total_ms = -1;
+    if (!body_build(p, &m.body, e))
+        return NULL;
+    return upstream_send(p->sv, p->a, &m, head, e);
+}
+
+struct http_exchange *proxied_forward(struct proxied *p, struct http_answer_head *head,
+                                      struct err *e)
+{
+    if (!ids_choose(p, e))
+        return NULL;
+    struct http_exchange *x = send_once(p, head, e);
+    if (!x || !p->is_pooled || head->status != 404 || str_is_absent(p->pooled.id))
+        return x;
+    http_close(x);
+    session_pool_drop(p->sv, p->a, p->entry, p->caller->principal, p->pooled.id);
+    return send_once(p, head, e);
+}
+
+void proxied_refuse_request(struct proxied *p, const struct rpc_message *m)
+{
+    struct upstream_message answer;
+    struct buf body;
+    proxied_message(p, &answer);
+    buf_init(&body, 4096);
+    if (str_eq(m->method, STR("ping")))
+        rpc_write_result(&body, m->id, STR("{}"));
+    else
+        rpc_write_error(&body, m->id, false, -32601, STR("this client cannot be asked"), STR_NONE);
+    answer.body = buf_str(&body);
+    answer.first_byte_ms = LIMIT_PROBE_MS;
+    answer.total_ms = LIMIT_PROBE_MS;
+    struct http_answer_head head;
+    struct err ignored; /* the server waits for its own time-out then */
+    http_close(upstream_send(p->sv, p->a, &answer, &head, &ignored));
+    buf_end(&body);
+}

@@ -1,0 +1,195 @@
+/* The registry as a worker remembers it. */
+#include "mcp/registry_cache.h"
+
+#include <stdlib.h>
+
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "log/metrics.h"
+#include "store/credentials.h"
+#include "store/orgs.h"
+
+enum { ENTRY_ARENA_BYTES = 16 * 1024 * 1024 };
+
+struct registry_cache {
+    struct map *entries; /* "org/conn_id" or "org/slug" -> entry; each key holds a reference */
+    uint64_t epoch;
+};
+
+static void entry_release(void *arg)
+{
+    struct registry_entry *entry = arg;
+    if (--entry->refs > 0)
+        return;
+    map_free(entry->tools, NULL);
+    map_free(entry->tools_renamed, NULL);
+    map_free(entry->credentials, NULL);
+    arena_end(entry->keep);
+    free(entry);
+}
+
+struct registry_cache *registry_cache_new(void)
+{
+    struct registry_cache *c = calloc(1, sizeof(*c));
+    if (c)
+        c->entries = map_new();
+    if (c && !c->entries) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void registry_cache_free(struct registry_cache *c)
+{
+    if (!c)
+        return;
+    map_free(c->entries, entry_release);
+    free(c);
+}
+
+static bool release_each(struct str key unused_arg, void *value, void *arg unused_arg)
+{
+    entry_release(value);
+    return true;
+}
+
+static void cache_refresh(struct registry_cache *c, uint64_t epoch)
+{
+    if (c->epoch == epoch && map_count(c->entries) < LIMIT_CACHE_ENTRIES)
+        return;
+    map_each(c->entries, release_each, NULL);
+    c->epoch = epoch;
+}
+
+static bool tools_load(struct services *sv, struct registry_entry *entry, struct err *e)
+{
+    struct connection_tool *tools;
+    size_t n;
+    if (!connection_tools_list(sv->db, entry->keep, entry->conn.org_id, entry->conn.id, &tools, &n,
+                               e))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        bool is_kept = map_set(entry->tools, tools[i].name, &tools[i], NULL);
+        if (is_kept && !str_is_absent(tools[i].renamed_to))
+            is_kept = map_set(entry->tools_renamed, tools[i].renamed_to, &tools[i], NULL);
+        if (!is_kept)
+            return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
+    return true;
+}
+
+static struct registry_entry *entry_new(void)
+{
+    struct registry_entry *entry = calloc(1, sizeof(*entry));
+    if (!entry)
+        return NULL;
+    entry->refs = 1;
+    entry->keep = arena_new(ENTRY_ARENA_BYTES);
+    entry->tools = map_new();
+    entry->tools_renamed = map_new();
+    entry->credentials = map_new();
+    if (entry->keep && entry->tools && entry->tools_renamed && entry->credentials)
+        return entry;
+    entry_release(entry);
+    return NULL;
+}
+
+static struct registry_entry *entry_load(struct services *sv, struct str org_id,
+                                         struct str id_or_slug, struct err *e)
+{
+    struct registry_entry *entry = entry_new();
+    if (!entry) {
+        err_set(e, ERR_UNAVAILABLE, "out of memory");
+        return NULL;
+    }
+    bool is_found =
+        id_is(id_or_slug, "conn")
+            ? connections_get(sv->db, entry->keep, org_id, id_or_slug, &entry->conn, e)
+            : connections_by_slug(sv->db, entry->keep, org_id, id_or_slug, &entry->conn, e);
+    struct org org;
+    if (is_found && tools_load(sv, entry, e) && orgs_get(sv->db, entry->keep, org_id, &org, e)) {
+        entry->audit_arguments = org.audit_arguments;
+        entry->era = era_parse(entry->conn.era);
+        return entry;
+    }
+    entry_release(entry);
+    return NULL;
+}
+
+bool registry_get(struct services *sv, struct arena *a, struct str org_id, struct str id_or_slug,
+                  struct registry_entry **out, struct err *e)
+{
+    struct registry_cache *c = sv->registry;
+    cache_refresh(c, db_epoch(db_store_of(sv->db)));
+    struct str key = arena_printf(a, "%.*s/%.*s", STR_FMT(org_id), STR_FMT(id_or_slug));
+    if (str_is_absent(key))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    struct registry_entry *entry = map_get(c->entries, key);
+    if (entry) {
+        entry->refs++;
+    } else {
+        uint64_t epoch = c->epoch;
+        entry = entry_load(sv, org_id, id_or_slug, e);
+        if (!entry)
+            return false;
+        void *old = NULL;
+        /* Kept only if nothing changed while it was read. */
+        if (c->epoch == epoch && epoch == db_epoch(db_store_of(sv->db)) &&
+            map_set(c->entries, key, entry, &old)) {
+            entry->refs++;
+            if (old)
+                entry_release(old);
+        }
+    }
+    if (!arena_on_end(a, entry_release, entry)) {
+        entry_release(entry);
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
+    *out = entry;
+    return true;
+}
+
+const struct connection_tool *registry_tool(const struct registry_entry *entry, struct str name)
+{
+    return map_get(entry->tools, name);
+}
+
+const struct connection_tool *registry_tool_as_seen(const struct registry_entry *entry,
+                                                    struct str seen_name)
+{
+    const struct connection_tool *renamed = map_get(entry->tools_renamed, seen_name);
+    if (renamed)
+        return renamed;
+    const struct connection_tool *tool = map_get(entry->tools, seen_name);
+    /* A renamed tool is not reachable by the name it no longer shows. */
+    return tool && str_is_absent(tool->renamed_to) ? tool : NULL;
+}
+
+enum effect registry_tool_effect(const struct connection_tool *tool)
+{
+    if (!tool || str_is_absent(tool->effect))
+        return EFFECT_UNKNOWN;
+    if (str_eq(tool->effect, STR("read")))
+        return EFFECT_READ;
+    return str_eq(tool->effect, STR("write")) ? EFFECT_WRITE : EFFECT_DESTRUCTIVE;
+}
+
+bool registry_credential(struct services *sv, struct registry_entry *entry, struct str user_id,
+                         const struct credential_row **out, struct err *e)
+{
+    struct credential_row *row = map_get(entry->credentials, user_id);
+    if (!row) {
+        row = arena_alloc(entry->keep, sizeof(*row));
+        if (!row)
+            return err_set(e, ERR_UNAVAILABLE, "out of memory");
+        if (!credentials_get(sv->db, entry->keep, entry->conn.org_id, entry->conn.id, user_id, row,
+                             e))
+            return false;
+        if (!map_set(entry->credentials, user_id, row, NULL))
+            return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
+    *out = row;
+    return true;
+}

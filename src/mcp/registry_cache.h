@@ -1,0 +1,51 @@
+/*
+ * What a worker remembers of the registry: connections, what administrators said of their tools,
+ * sealed credentials. Dropped whole when authorization data changed (db_epoch); nothing negative is
+ * kept. Secrets stay sealed in it.
+ */
+#pragma once
+
+#include "core/caller.h"
+#include "core/services.h"
+#include "mcp/eras.h"
+#include "store/connection_tools.h"
+#include "store/connections.h"
+
+struct registry_cache;
+struct registry_cache *registry_cache_new(void) must_use;
+void registry_cache_free(struct registry_cache *c);
+
+/* One connection. Shared by the requests of this worker while they run; strings live as long as the
+ * entry. */
+struct registry_entry {
+    struct connection conn;
+    enum era era;         /* what is known by now: kept up to date in place */
+    bool audit_arguments; /* the organization asks for arguments in its record */
+    struct arena *keep;
+    struct map *tools;         /* name as the server gave it -> const struct connection_tool * */
+    struct map *tools_renamed; /* new name -> the same */
+    struct map *credentials; /* user id ("" the organization's) -> const struct credential_row * */
+    int refs;
+};
+
+/*
+ * The connection with this id, or (slug given) with this slug, in the organization. Valid until the
+ * arena ends. Disabled ones are found too. ERR_NOT_FOUND for unknown and foreign ones alike. Cost:
+ * a map look-up; on a miss three store look-ups.
+ */
+bool registry_get(struct services *sv, struct arena *a, struct str org_id, struct str id_or_slug,
+                  struct registry_entry **out, struct err *e) must_use;
+
+/* What an administrator said of a tool (NULL: nothing is known of it yet), by the server's name or
+ * by the name clients see. */
+const struct connection_tool *registry_tool(const struct registry_entry *entry, struct str name);
+const struct connection_tool *registry_tool_as_seen(const struct registry_entry *entry,
+                                                    struct str seen_name);
+/* Its mark as the policy wants it. */
+enum effect registry_tool_effect(const struct connection_tool *tool);
+
+/* The sealed credential of a user, or of the organization (user_id ""), with its kind. Waits on a
+ * miss. ERR_NOT_FOUND: none is set. */
+struct credential_row;
+bool registry_credential(struct services *sv, struct registry_entry *entry, struct str user_id,
+                         const struct credential_row **out, struct err *e) must_use;

@@ -1,0 +1,247 @@
+/* The table of client sessions at downstream servers. */
+#include "mcp/sessions.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/rand.h"
+#include "base/text.h"
+#include "log/metrics.h"
+
+#define PURPOSE "mcp-session"
+enum { KEY_BYTES = 16, KEY_HEX = 32, HANDLE_MAX = 4096 };
+
+struct record {
+    int64_t used_at;
+    struct arena *keep;
+    struct session_ref ref;
+};
+
+struct session_table {
+    pthread_mutex_t lock;
+    struct map *by_key;
+    const struct keyring *keys;
+};
+
+static void record_free(void *arg)
+{
+    struct record *r = arg;
+    arena_end(r->keep);
+    free(r);
+    metric_add(M_SESSIONS, -1);
+}
+
+struct session_table *session_table_new(const struct keyring *keys)
+{
+    struct session_table *t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->keys = keys;
+    t->by_key = map_new();
+    if (!t->by_key) {
+        free(t);
+        return NULL;
+    }
+    pthread_mutex_init(&t->lock, NULL);
+    return t;
+}
+
+void session_table_free(struct session_table *t)
+{
+    if (!t)
+        return;
+    map_free(t->by_key, record_free);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+static void ref_copy(struct arena *a, const struct session_ref *from, struct session_ref *to)
+{
+    *to = (struct session_ref){.org_id = arena_dup(a, from->org_id),
+                               .connection_id = arena_dup(a, from->connection_id),
+                               .user_id = arena_dup(a, from->user_id),
+                               .principal = arena_dup(a, from->principal),
+                               .downstream_id = arena_dup(a, from->downstream_id),
+                               .version = arena_dup(a, from->version)};
+}
+
+static struct record *record_new(const struct session_ref *ref, int64_t now)
+{
+    struct record *r = calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    r->keep = arena_new(64 * 1024);
+    if (!r->keep) {
+        free(r);
+        return NULL;
+    }
+    r->used_at = now;
+    ref_copy(r->keep, ref, &r->ref);
+    metric_add(M_SESSIONS, 1);
+    return r;
+}
+
+/* ---- counting under the lock ---- */
+
+struct census {
+    const struct session_ref *ref;
+    int of_principal, of_connection;
+    struct str oldest_key;
+    int64_t oldest_at;
+};
+
+static bool census_visit(struct str key, void *value, void *arg)
+{
+    const struct record *r = value;
+    struct census *c = arg;
+    if (!str_eq(r->ref.connection_id, c->ref->connection_id))
+        return false;
+    c->of_connection++;
+    if (!str_eq(r->ref.principal, c->ref->principal))
+        return false;
+    c->of_principal++;
+    if (str_is_absent(c->oldest_key) || r->used_at < c->oldest_at) {
+        c->oldest_key = key;
+        c->oldest_at = r->used_at;
+    }
+    return false;
+}
+
+/* Puts a record in, within the caps. Called with the lock held. */
+static bool insert_locked(struct session_table *t, struct arena *a, struct str key,
+                          const struct session_ref *ref, int64_t now, struct session_ref *evicted,
+                          struct err *e)
+{
+    struct census census = {.ref = ref};
+    map_each(t->by_key, census_visit, &census);
+    if (census.of_principal >= LIMIT_SESSIONS_PRINCIPAL) {
+        struct record *oldest = map_take(t->by_key, census.oldest_key);
+        if (evicted)
+            ref_copy(a, &oldest->ref, evicted);
+        record_free(oldest);
+    } else if (census.of_connection >= LIMIT_SESSIONS_CONNECTION ||
+               map_count(t->by_key) >= LIMIT_SESSIONS) {
+        return err_set(e, ERR_UNAVAILABLE, "this connection has %d open sessions; try again later",
+                       census.of_connection);
+    }
+    struct record *r = record_new(ref, now);
+    if (!r || !map_set(t->by_key, key, r, NULL)) {
+        if (r)
+            record_free(r);
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
+    return true;
+}
+
+/* ---- handles: "key|expiry|version|downstream id", sealed to principal and connection ---- */
+
+static struct str handle_aad(struct arena *a, const struct session_ref *ref)
+{
+    return arena_printf(a, "%.*s|%.*s", STR_FMT(ref->principal), STR_FMT(ref->connection_id));
+}
+
+bool session_open(struct session_table *t, struct arena *a, const struct session_ref *ref,
+                  int64_t now, struct str *handle, struct session_ref *evicted, struct err *e)
+{
+    *evicted = (struct session_ref){0};
+    unsigned char fresh[KEY_BYTES];
+    char hex[KEY_HEX + 1];
+    rand_bytes(fresh, sizeof(fresh));
+    text_hex(hex, fresh, sizeof(fresh));
+    struct str plain =
+        arena_printf(a, "%s|%lld|%.*s|%.*s", hex, (long long)(now + LIMIT_SESSION_LIFE_MS),
+                     STR_FMT(ref->version), STR_FMT(ref->downstream_id));
+    struct buf sealed;
+    buf_init(&sealed, HANDLE_MAX);
+    bool is_sealed = !str_is_absent(plain) &&
+                     keyring_seal(t->keys, STR(PURPOSE), handle_aad(a, ref), plain, &sealed) &&
+                     buf_ok(&sealed);
+    *handle = is_sealed ? arena_dup(a, buf_str(&sealed)) : STR_NONE;
+    buf_end(&sealed);
+    if (str_is_absent(*handle))
+        return err_set(e, ERR_UPSTREAM, "the server's session id is longer than can be carried");
+    pthread_mutex_lock(&t->lock);
+    bool is_kept = insert_locked(t, a, str_c(hex), ref, now, evicted, e);
+    pthread_mutex_unlock(&t->lock);
+    return is_kept;
+}
+
+static bool handle_read(struct session_table *t, struct arena *a, struct str handle,
+                        const struct session_ref *who, int64_t now, struct session *out)
+{
+    struct buf plain;
+    buf_init(&plain, HANDLE_MAX);
+    bool is_open = handle.n < HANDLE_MAX &&
+                   keyring_open(t->keys, STR(PURPOSE), handle_aad(a, who), handle, &plain);
+    struct str rest = is_open ? arena_dup(a, buf_str(&plain)) : STR_NONE;
+    buf_end(&plain);
+    struct str key, expiry, version;
+    int64_t expires_at;
+    if (!str_next(&rest, '|', &key) || !str_next(&rest, '|', &expiry) ||
+        !str_next(&rest, '|', &version) || !str_to_i64(expiry, 0, INT64_MAX, &expires_at) ||
+        expires_at <= now)
+        return false;
+    *out = (struct session){.key = key, .version = version, .downstream_id = rest};
+    return true;
+}
+
+bool session_find(struct session_table *t, struct arena *a, struct str handle,
+                  const struct session_ref *who, int64_t now, struct session *out, struct err *e)
+{
+    if (!handle_read(t, a, handle, who, now, out))
+        return err_set(e, ERR_SESSION_NOT_FOUND, "Session not found");
+    bool is_kept = true;
+    pthread_mutex_lock(&t->lock);
+    struct record *r = map_get(t->by_key, out->key);
+    if (r) {
+        r->used_at = now;
+    } else {
+        /* Made before a restart, or at another node: counted here from now on. */
+        struct session_ref ref = *who;
+        ref.downstream_id = out->downstream_id;
+        ref.version = out->version;
+        is_kept = insert_locked(t, a, out->key, &ref, now, NULL, e);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return is_kept;
+}
+
+void session_forget(struct session_table *t, struct str key)
+{
+    pthread_mutex_lock(&t->lock);
+    struct record *r = map_take(t->by_key, key);
+    pthread_mutex_unlock(&t->lock);
+    if (r)
+        record_free(r);
+}
+
+struct idle_search {
+    struct arena *arena;
+    int64_t before;
+    struct session_ref *out;
+    size_t n, max;
+};
+
+static bool idle_visit(struct str key unused_arg, void *value, void *arg)
+{
+    struct record *r = value;
+    struct idle_search *s = arg;
+    if (s->n == s->max || r->used_at >= s->before)
+        return false;
+    ref_copy(s->arena, &r->ref, &s->out[s->n++]);
+    record_free(r);
+    return true;
+}
+
+size_t session_take_idle(struct session_table *t, struct arena *a, int64_t now,
+                         struct session_ref *out, size_t max)
+{
+    struct idle_search search = {
+        .arena = a, .before = now - LIMIT_SESSION_IDLE_MS, .out = out, .max = max};
+    pthread_mutex_lock(&t->lock);
+    map_each(t->by_key, idle_visit, &search);
+    pthread_mutex_unlock(&t->lock);
+    return search.n;
+}

@@ -1,0 +1,45 @@
+/*
+ * Sessions of clients at downstream servers: one downstream session for each session of a client.
+ * The client's handle is sealed to principal and connection and carries the downstream id and
+ * version, so it survives a restart and needs no shared store; the table only counts, caps and
+ * finds the idle. One table for the process; its lock is held for map operations only.
+ */
+#pragma once
+
+#include "crypto/keyring.h"
+#include "mcp/registry_cache.h"
+
+struct session_table;
+struct session_table *session_table_new(const struct keyring *keys) must_use;
+void session_table_free(struct session_table *t);
+
+struct session {
+    struct str key;           /* in the table */
+    struct str downstream_id; /* Mcp-Session-Id at the server */
+    struct str version;       /* negotiated protocol version */
+};
+
+/* Whose session at which server: enough to end it later. */
+struct session_ref {
+    struct str org_id, connection_id, user_id, principal;
+    struct str downstream_id, version;
+};
+
+/*
+ * Registers a new session and gives the client's handle. *evicted (in the arena; downstream_id
+ * absent: none) is the longest unused session of the same principal when LIMIT_SESSIONS_PRINCIPAL
+ * is reached: the caller ends it downstream. ERR_UNAVAILABLE: the connection or the process has too
+ * many.
+ */
+bool session_open(struct session_table *t, struct arena *a, const struct session_ref *ref,
+                  int64_t now, struct str *handle, struct session_ref *evicted,
+                  struct err *e) must_use;
+/* Opens a client's handle. ERR_SESSION_NOT_FOUND: forged, expired, another principal's or another
+ * connection's. */
+bool session_find(struct session_table *t, struct arena *a, struct str handle,
+                  const struct session_ref *who, int64_t now, struct session *out,
+                  struct err *e) must_use;
+void session_forget(struct session_table *t, struct str key);
+/* Takes up to max sessions idle since before `now - LIMIT_SESSION_IDLE_MS` out of the table. */
+size_t session_take_idle(struct session_table *t, struct arena *a, int64_t now,
+                         struct session_ref *out, size_t max);

@@ -1,0 +1,141 @@
+/* Tulle's own requests to a server: one question, one answer. */
+#include "mcp/upstream.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "mcp/hop_id.h"
+#include "mcp/upstream_era.h"
+#include "mcp/upstream_pool.h"
+#include "mcp/upstream_send.h"
+
+/* The session that lists are fetched with: the organization's own, or the person's where
+ * credentials are personal. */
+static struct str listing_principal(struct arena *a, const struct connection *conn,
+                                    const struct caller *caller)
+{
+    if (caller && str_eq(conn->credential_scope, STR("user")))
+        return caller->principal;
+    return arena_printf(a, "%.*s||", STR_FMT(conn->org_id));
+}
+
+static struct str body_build(struct arena *a, const struct upstream_ask *ask, struct str id,
+                             enum era era)
+{
+    struct str params = str_is_absent(ask->params) ? STR("{}") : ask->params;
+    if (era != ERA_STATELESS)
+        return arena_printf(a,
+                            "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"%.*s\",\"params\":%.*s}",
+                            STR_FMT(id), STR_FMT(ask->method), STR_FMT(params));
+    struct str inside = str_trim(str_slice(params, 1, params.n - 2));
+    return arena_printf(
+        a, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"%.*s\",\"params\":{\"_meta\":%s%s%.*s}}",
+        STR_FMT(id), STR_FMT(ask->method), UPSTREAM_META, inside.n ? "," : "", STR_FMT(inside));
+}
+
+struct asking {
+    struct services *sv;
+    struct arena *arena;
+    const struct upstream_ask *ask;
+    struct registry_entry *entry;
+    const struct credential *cred;
+    enum era era;
+    struct str principal;
+    struct upstream_session session;
+};
+
+static bool ask_once(struct asking *q, struct upstream_reply *out, struct err *e)
+{
+    struct arena *a = q->arena;
+    struct str id = hop_id_fresh(a, q->sv->worker);
+    struct upstream_message m = {.entry = q->entry,
+                                 .credential = q->cred,
+                                 .http_method = STR("POST"),
+                                 .body = body_build(a, q->ask, id, q->era),
+                                 .era = q->era,
+                                 .version = q->era == ERA_STATELESS ? STR(MCP_STATELESS_LATEST)
+                                                                    : q->session.version,
+                                 .session_id = q->session.id,
+                                 .method = q->ask->method,
+                                 .name = q->ask->name,
+                                 .first_byte_ms = q->ask->timeout_ms,
+                                 .total_ms = q->ask->timeout_ms};
+    if (str_is_absent(m.body))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    struct http_answer_head head;
+    struct upstream_response r;
+    auto_free(http_closep) struct http_exchange *x = upstream_send(q->sv, a, &m, &head, e);
+    if (!x)
+        return false;
+    /* Stateless servers put JSON-RPC errors on 400 and 404. */
+    bool is_judged_by_body = q->era == ERA_STATELESS && (head.status == 400 || head.status == 404);
+    if (!is_judged_by_body && !upstream_status_check(&head, !str_is_absent(q->session.id), e))
+        return false;
+    if (!upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, NULL, &r, e))
+        return false;
+    *out = (struct upstream_reply){.result = r.result, .error = r.error};
+    return true;
+}
+
+/* A server that lost our session (restart, idle) gets a new one and the question once more: it
+ * never accepted the first. */
+static bool ask_in_session(struct asking *q, struct upstream_reply *out, struct err *e)
+{
+    for (int attempt = 0;; attempt++) {
+        if (!session_pool_get(q->sv, q->arena, q->entry, q->cred, q->principal, &q->session, e))
+            return false;
+        if (ask_once(q, out, e))
+            return true;
+        if (e->code != ERR_SESSION_NOT_FOUND)
+            return false;
+        session_pool_drop(q->sv, q->arena, q->entry, q->principal, q->session.id);
+        if (attempt > 0)
+            return err_set(e, ERR_UPSTREAM, "the server forgets its sessions at once");
+    }
+}
+
+bool upstream_ask(struct services *sv, struct arena *a, const struct upstream_ask *ask,
+                  struct upstream_reply *out, struct err *e)
+{
+    struct registry_entry *entry;
+    auto_free(credential_end) struct credential cred = {0};
+    if (!registry_get(sv, a, ask->conn->org_id, ask->conn->id, &entry, e) ||
+        !credential_load(sv, a, entry, ask->caller ? ask->caller->user_id : STR(""), &cred, e))
+        return false;
+    struct asking q = {.sv = sv,
+                       .arena = a,
+                       .ask = ask,
+                       .entry = entry,
+                       .cred = &cred,
+                       .principal = listing_principal(a, &entry->conn, ask->caller)};
+    if (!upstream_era_find(sv, a, entry, &cred, &q.era, NULL, e))
+        return false;
+    return q.era == ERA_STATELESS ? ask_once(&q, out, e) : ask_in_session(&q, out, e);
+}
+
+void upstream_forget(struct services *sv, struct str org_id, struct str connection_id)
+{
+    struct arena *a = arena_new(1024 * 1024);
+    if (!a)
+        return;
+    struct pooled_ref refs[LIMIT_SESSIONS_PRINCIPAL];
+    struct registry_entry *entry;
+    struct err ignored;
+    size_t n = session_pool_take(sv, a, connection_id, clock_mono_ms(), refs, ARRAY_LEN(refs));
+    /* A connection that is already gone cannot be asked to end its sessions; they time out at the
+     * server. */
+    if (n > 0 && registry_get(sv, a, org_id, connection_id, &entry, &ignored))
+        upstream_end_sessions(sv, a, entry, refs, n);
+    arena_end(a);
+}
+
+void upstream_end_sessions(struct services *sv, struct arena *a, struct registry_entry *entry,
+                           const struct pooled_ref *refs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        auto_free(credential_end) struct credential cred = {0};
+        struct err ignored;
+        if (!str_is_absent(refs[i].session.id) &&
+            credential_load(sv, a, entry, refs[i].user_id, &cred, &ignored))
+            upstream_session_end(sv, a, entry, &cred, refs[i].session.id, refs[i].session.version);
+    }
+}

@@ -1,0 +1,152 @@
+/* CONNECTION_TEST: what was tried, step by step, with the time of each. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "json/jout.h"
+#include "json/jscan.h"
+#include "mcp/upstream.h"
+#include "mcp/upstream_era.h"
+
+struct test_run {
+    struct services *sv;
+    struct arena *arena;
+    struct jout *steps;
+    bool is_ok;
+    const char *status;
+    int64_t began_us;
+};
+
+static void step_write(struct test_run *t, const char *name, bool ok, int64_t since_us,
+                       struct str detail)
+{
+    struct jout *j = t->steps;
+    jout_object(j);
+    jout_kstr(j, "name", str_c(name));
+    jout_kbool(j, "ok", ok);
+    jout_ki64(j, "ms", (clock_mono_us() - since_us) / 1000);
+    jout_kstr(j, "detail", detail);
+    jout_object_end(j);
+    t->is_ok = t->is_ok && ok;
+}
+
+static bool step_failed(struct test_run *t, const char *name, int64_t since_us, const struct err *e)
+{
+    t->status = e->code == ERR_UPSTREAM_AUTH ? "needs_authorization" : "down";
+    step_write(t, name, false, since_us, str_c(e->msg));
+    return false;
+}
+
+static bool test_address(struct test_run *t, const struct connection *conn)
+{
+    struct err e;
+    int64_t began = clock_mono_us();
+    if (!http_guard_url(t->sv->guard, conn->url, &e))
+        return step_failed(t, "address", began, &e);
+    step_write(t, "address", true, began, conn->url);
+    return true;
+}
+
+static bool test_credential(struct test_run *t, struct registry_entry *entry,
+                            const struct caller *caller, struct credential *cred)
+{
+    struct err e;
+    int64_t began = clock_mono_us();
+    if (!credential_load(t->sv, t->arena, entry, caller ? caller->user_id : STR(""), cred, &e))
+        return step_failed(t, "credential", began, &e);
+    step_write(t, "credential", true, began, entry->conn.auth);
+    return true;
+}
+
+static bool test_era(struct test_run *t, struct registry_entry *entry,
+                     const struct credential *cred, enum era *era)
+{
+    struct err e;
+    struct str discover;
+    int64_t began = clock_mono_us();
+    if (!upstream_era_find(t->sv, t->arena, entry, cred, era, &discover, &e))
+        return step_failed(t, "era", began, &e);
+    step_write(t, "era", true, began, era_name(*era));
+    return true;
+}
+
+static bool test_handshake(struct test_run *t, struct registry_entry *entry,
+                           const struct credential *cred, enum era era)
+{
+    if (era == ERA_STATELESS)
+        return true;
+    struct err e;
+    struct upstream_session s;
+    int64_t began = clock_mono_us();
+    if (!upstream_session_start(t->sv, t->arena, entry, cred, &s, &e))
+        return step_failed(t, "initialize", began, &e);
+    step_write(t, "initialize", true, began, s.version);
+    if (!str_is_absent(s.id))
+        upstream_session_end(t->sv, t->arena, entry, cred, s.id, s.version);
+    return true;
+}
+
+static int64_t test_tools(struct test_run *t, const struct connection *conn,
+                          const struct caller *caller)
+{
+    struct err e;
+    struct str tools;
+    int64_t began = clock_mono_us();
+    if (!upstream_tools(t->sv, t->arena, conn, caller, &tools, &e)) {
+        step_failed(t, "tools", began, &e);
+        return -1;
+    }
+    int64_t n = 0;
+    struct jiter it;
+    for (jscan_iter(&it, tools); jscan_next(&it);)
+        n++;
+    step_write(t, "tools", true, began, arena_printf(t->arena, "%lld tools", (long long)n));
+    return n;
+}
+
+static void result_write(struct test_run *t, struct str era, int64_t tool_count, struct str steps,
+                         struct buf *out)
+{
+    struct jout j;
+    jout_init(&j, out);
+    jout_object(&j);
+    jout_kbool(&j, "ok", t->is_ok);
+    jout_kstr(&j, "status", str_c(t->status));
+    jout_kstr(&j, "era", era);
+    jout_ki64(&j, "latency_ms", (clock_mono_us() - t->began_us) / 1000);
+    jout_key(&j, STR("tool_count"));
+    if (tool_count >= 0)
+        jout_i64(&j, tool_count);
+    else
+        jout_null(&j);
+    jout_kraw(&j, "steps", steps);
+    jout_object_end(&j);
+}
+
+bool upstream_test(struct services *sv, struct arena *a, const struct connection *conn,
+                   const struct caller *caller, struct buf *out, struct err *e)
+{
+    struct registry_entry *entry;
+    if (!registry_get(sv, a, conn->org_id, conn->id, &entry, e))
+        return false;
+    struct buf steps;
+    struct jout j;
+    buf_init(&steps, 64 * 1024);
+    jout_init(&j, &steps);
+    jout_array(&j);
+    struct test_run t = {.sv = sv,
+                         .arena = a,
+                         .steps = &j,
+                         .is_ok = true,
+                         .status = "healthy",
+                         .began_us = clock_mono_us()};
+    auto_free(credential_end) struct credential cred = {0};
+    enum era era = ERA_UNKNOWN;
+    int64_t n_tools = -1;
+    if (test_address(&t, &entry->conn) && test_credential(&t, entry, caller, &cred) &&
+        test_era(&t, entry, &cred, &era) && test_handshake(&t, entry, &cred, era))
+        n_tools = test_tools(&t, &entry->conn, caller);
+    jout_array_end(&j);
+    result_write(&t, era_name(era), n_tools, buf_str(&steps), out);
+    buf_end(&steps);
+    return connections_note(sv->db, a, conn->org_id, conn->id, str_c(t.status), STR_NONE, -1,
+                            clock_wall_ms(), e);
+}

@@ -1,0 +1,191 @@
+/* Host, Origin, CORS and credentials, before any handler. */
+#include "routes/guards.h"
+
+#include "auth/token_check.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "base/uri.h"
+#include "core/services.h"
+#include "routes/answers.h"
+
+#define CORS_HEADERS                                                                               \
+    "Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID, "   \
+    "Mcp-Method, Mcp-Name"
+#define CORS_EXPOSED "Mcp-Session-Id, WWW-Authenticate, X-Request-Id"
+
+/* ---- Host ---- */
+
+/* Host is BASE_URL's authority; while BASE_URL is loopback, any loopback name with any port will do
+ * (port forwarding). */
+static bool host_is_ours(const struct http_request *rq, const struct config *config,
+                         struct str host)
+{
+    struct uri base, given;
+    struct str as_url = arena_printf(rq->arena, "http://%.*s", STR_FMT(host));
+    if (!uri_parse(str_c(config->origin), &base) || str_is_absent(as_url) ||
+        !uri_parse(as_url, &given) || given.path.n > 0 || !str_is_absent(given.userinfo) ||
+        !str_is_absent(given.query) || !str_is_absent(given.fragment))
+        return false;
+    if (config->base_is_loopback)
+        return uri_host_is_loopback(given.host);
+    int port = given.port >= 0 ? given.port : uri_port(&base) == 443 ? 443 : 80;
+    return str_ieq(given.host, base.host) && port == uri_port(&base);
+}
+
+bool guard_host(struct http_request *rq)
+{
+    struct services *sv = rq->context;
+    struct str host = http_request_header(rq, STR("Host"));
+    if (host_is_ours(rq, sv->config, host))
+        return true;
+    struct err e;
+    err_set(&e, ERR_BAD_HOST,
+            "Host is \"%.*s\", but this server is %s (set BASE_URL to change that)",
+            STR_FMT(str_slice(host, 0, 100)), sv->config->origin);
+    answer_error(rq, &e);
+    return false;
+}
+
+/* ---- Origin ---- */
+
+static bool origin_is_listed(const char *list, struct str origin)
+{
+    struct str rest = str_c(list), item;
+    while (str_next(&rest, ',', &item))
+        if (str_ieq(str_trim(item), origin))
+            return true;
+    return false;
+}
+
+static bool origin_is_allowed(const struct config *config, struct str origin)
+{
+    struct uri uri;
+    if (str_ieq(origin, str_c(config->origin)) || origin_is_listed(config->cors_origins, origin))
+        return true;
+    return config->base_is_loopback && uri_parse(origin, &uri) && uri_is_http(&uri) &&
+           uri_host_is_loopback(uri.host);
+}
+
+static bool guard_origin(struct http_request *rq)
+{
+    struct services *sv = rq->context;
+    struct str origin = http_request_header(rq, STR("Origin"));
+    if (str_is_absent(origin))
+        return true;
+    if (origin_is_allowed(sv->config, origin)) {
+        http_set_header(rq, STR("Access-Control-Allow-Origin"), origin);
+        http_set_header(rq, STR("Access-Control-Expose-Headers"), STR(CORS_EXPOSED));
+        http_set_header(rq, STR("Vary"), STR("Origin"));
+        return true;
+    }
+    struct err e;
+    err_set(&e, ERR_BAD_ORIGIN,
+            "Origin \"%.*s\" is not allowed here (CORS_ORIGINS names further ones)",
+            STR_FMT(str_slice(origin, 0, 100)));
+    answer_error(rq, &e);
+    return false;
+}
+
+void guard_preflight(struct http_request *rq, struct str methods)
+{
+    if (!guard_origin(rq))
+        return;
+    struct str list = arena_dup(rq->arena, methods);
+    struct buf with_commas;
+    struct str rest = list, method;
+    buf_init(&with_commas, 256);
+    while (str_next(&rest, ' ', &method)) {
+        buf_add(&with_commas, method);
+        buf_add(&with_commas, STR(", "));
+    }
+    buf_add(&with_commas, STR("OPTIONS"));
+    http_set_header(rq, STR("Allow"), buf_str(&with_commas));
+    http_set_header(rq, STR("Access-Control-Allow-Methods"), buf_str(&with_commas));
+    http_set_header(rq, STR("Access-Control-Allow-Headers"), STR(CORS_HEADERS));
+    http_set_header(rq, STR("Access-Control-Max-Age"), STR("600"));
+    buf_end(&with_commas);
+    http_answer(rq, 204, STR_NONE, STR_NONE);
+}
+
+/* ---- credentials ---- */
+
+/* The token of "Authorization: Bearer TOKEN", or STR_NONE. */
+static struct str bearer_of(const struct http_request *rq)
+{
+    struct str value = str_trim(http_request_header(rq, STR("Authorization")));
+    if (!str_ieq(str_slice(value, 0, 7), STR("Bearer ")))
+        return STR_NONE;
+    return str_trim(str_slice(value, 7, SIZE_MAX));
+}
+
+static bool refuse_bearer(struct http_request *rq, const struct err *e, bool was_sent)
+{
+    if (e->code == ERR_UNAUTHENTICATED)
+        http_set_header(rq, STR("WWW-Authenticate"),
+                        was_sent ? STR("Bearer error=\"invalid_token\", error_description=\"the "
+                                       "access token or API key is not valid\"")
+                                 : STR("Bearer realm=\"tulle\", scope=\"mcp\""));
+    answer_error(rq, e);
+    return false;
+}
+
+static bool guard_bearer(struct http_request *rq, bool is_management)
+{
+    struct services *sv = rq->context;
+    const struct caller *caller;
+    struct err e;
+    struct str bearer = bearer_of(rq);
+    if (str_is_absent(bearer) || bearer.n == 0) {
+        err_set(&e, ERR_UNAUTHENTICATED,
+                "this needs Authorization: Bearer with an access token or API key");
+        return refuse_bearer(rq, &e, false);
+    }
+    if (!token_check(sv, rq->arena, bearer, clock_wall_ms(), &caller, &e))
+        return refuse_bearer(rq, &e, true);
+    /* A token works at its own audience only; an API key wherever its holder may. */
+    if (is_management ? !caller->is_management_audience : !caller->is_proxy_audience) {
+        err_set(&e, ERR_UNAUTHENTICATED, "the access token or API key is not valid");
+        return refuse_bearer(rq, &e, true);
+    }
+    rq->user = (void *)(uintptr_t)caller;
+    return true;
+}
+
+static bool guard_metrics(struct http_request *rq)
+{
+    struct services *sv = rq->context;
+    struct err e;
+    if (!sv->config->metrics_token) {
+        if (rq->peer_is_loopback)
+            return true;
+        err_set(&e, ERR_FORBIDDEN, "metrics are for loopback peers unless METRICS_TOKEN is set");
+        answer_error(rq, &e);
+        return false;
+    }
+    if (text_eq_ct(bearer_of(rq), str_c(sv->config->metrics_token)))
+        return true;
+    err_set(&e, ERR_UNAUTHENTICATED, "this needs Authorization: Bearer with METRICS_TOKEN");
+    return refuse_bearer(rq, &e, false);
+}
+
+bool guard_admit(struct http_request *rq, const struct route *route)
+{
+    bool takes_any_host = route->guard == GUARD_PROBE || route->guard == GUARD_LOOPBACK_OR_TOKEN;
+    if ((!takes_any_host && !guard_host(rq)) || !guard_origin(rq))
+        return false;
+    switch ((enum guard)route->guard) {
+    case GUARD_PUBLIC:
+    case GUARD_PROBE:
+        return true;
+    case GUARD_LOOPBACK_OR_TOKEN:
+        return guard_metrics(rq);
+    case GUARD_BEARER:
+        return guard_bearer(rq, false);
+    case GUARD_MANAGEMENT:
+        return guard_bearer(rq, true);
+    case GUARD_NODE:
+        break;
+    }
+    bug("a route without a guard");
+}

@@ -1,0 +1,147 @@
+#include "store/roles.h"
+
+#include "store/rows.h"
+
+#define ROLE_COLUMNS "r.id, r.name, r.description, r.statements, r.created_at, r.updated_at"
+/* members.roles without role $2, with spaces around; the same text where the member does not have
+ * it. */
+#define ROLES_PADDED  "' ' || roles || ' '"
+#define ROLES_WITHOUT "replace(" ROLES_PADDED ", ' ' || CAST($2 AS TEXT) || ' ', ' ')"
+
+static const struct db_stmt role_insert = {
+    "role_insert",
+    "INSERT INTO roles (org_id, id, name, description, statements, created_at, updated_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt role_by_id = {
+    "role_by_id", "SELECT " ROLE_COLUMNS " FROM roles r WHERE r.org_id = $1 AND r.id = $2", DB_READ,
+    0};
+static const struct db_stmt roles_of_org = {
+    "roles_of_org",
+    "SELECT " ROLE_COLUMNS " FROM roles r WHERE r.org_id = $1 "
+    "AND (r.created_at, r.id) > (CAST($2 AS BIGINT), CAST($3 AS TEXT)) "
+    "ORDER BY r.created_at, r.id LIMIT CAST($4 AS BIGINT)",
+    DB_LIST, 0};
+static const struct db_stmt roles_number = {
+    "roles_number", "SELECT count(*) FROM roles WHERE org_id = $1", DB_LIST, 0};
+static const struct db_stmt role_update = {
+    "role_update",
+    "UPDATE roles SET name = COALESCE(CAST($3 AS TEXT), name), "
+    "description = COALESCE(CAST($4 AS TEXT), description), "
+    "statements = COALESCE(CAST($5 AS TEXT), statements), updated_at = $6 "
+    "WHERE org_id = $1 AND id = $2",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt role_delete = {"role_delete",
+                                           "DELETE FROM roles WHERE org_id = $1 AND id = $2",
+                                           DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt role_take_from_members = {
+    "role_take_from_members",
+    "UPDATE members SET roles = CASE WHEN trim(" ROLES_WITHOUT ") = '' THEN 'member' "
+    "ELSE trim(" ROLES_WITHOUT ") END WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED,
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt roles_by_member = {
+    "roles_by_member",
+    "SELECT " ROLE_COLUMNS " FROM members m JOIN roles r ON r.org_id = m.org_id "
+    "WHERE m.org_id = $1 AND m.user_id = $2 "
+    "AND replace(' ' || m.roles || ' ', ' ' || r.id || ' ', '') <> ' ' || m.roles || ' ' "
+    "ORDER BY r.created_at, r.id",
+    DB_READ, 0};
+
+static void role_read(const struct db_rows *r, size_t row, void *item)
+{
+    struct role *out = item;
+    *out = (struct role){
+        .id = db_text(r, row, 0),
+        .name = db_text(r, row, 1),
+        .description = db_text(r, row, 2),
+        .statements = db_text(r, row, 3),
+        .created_at = db_int(r, row, 4),
+        .updated_at = db_int(r, row, 5),
+    };
+}
+static const struct rows_kind role_kind = {sizeof(struct role), role_read};
+
+static bool name_taken(struct err *e)
+{
+    if (rows_is_duplicate(e))
+        err_set(e, ERR_CONFLICT, "a role of this name exists already");
+    return false;
+}
+
+bool roles_insert(struct db *db, struct arena *a, struct str org_id, const struct role *r,
+                  struct err *e)
+{
+    struct err own;
+    e = e ? e : &own;
+    return db_run(db, a, &role_insert,
+                  DB_ARGS(A_STR(org_id), A_STR(r->id), A_STR(r->name), A_STR(r->description),
+                          A_STR(r->statements), A_INT(r->created_at), A_INT(r->updated_at)),
+                  NULL, e) ||
+           name_taken(e);
+}
+
+bool roles_get(struct db *db, struct arena *a, struct str org_id, struct str id, struct role *out,
+               struct err *e)
+{
+    struct db_rows r;
+    if (!db_one(db, a, &role_by_id, DB_ARGS(A_STR(org_id), A_STR(id)), &r, e))
+        return false;
+    role_read(&r, 0, out);
+    return true;
+}
+
+bool roles_list(struct db *db, struct arena *a, struct str org_id, const struct db_page *page,
+                struct role **out, size_t *n, struct err *e)
+{
+    struct rows_found found;
+    if (!rows_list(db, a, &roles_of_org, DB_ARGS(A_STR(org_id), PAGE_ARGS(page)), &role_kind,
+                   &found, e))
+        return false;
+    *out = found.items;
+    *n = found.n;
+    return true;
+}
+
+bool roles_count(struct db *db, struct arena *a, struct str org_id, int64_t *out, struct err *e)
+{
+    return rows_count(db, a, &roles_number, DB_ARGS(A_STR(org_id)), out, e);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): one parameter for each field */
+bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id, struct str name,
+                  struct str description, struct str statements, int64_t now, struct err *e)
+{
+    struct err own;
+    e = e ? e : &own;
+    return rows_change(db, a, &role_update,
+                       DB_ARGS(A_STR(org_id), A_STR(id), A_STR(name), A_STR(description),
+                               A_STR(statements), A_INT(now)),
+                       e) ||
+           name_taken(e);
+}
+
+bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id,
+                  unused_arg int64_t now, struct err *e)
+{
+    struct db_batch b;
+    struct err own;
+    e = e ? e : &own;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &role_delete, DB_ARGS(A_STR(org_id), A_STR(id)));
+    db_batch_add(&b, &role_take_from_members, DB_ARGS(A_STR(org_id), A_STR(id)));
+    if (db_batch_run(db, &b, NULL, e))
+        return true;
+    return rows_failed_at(e, &role_delete) ? err_set(e, ERR_NOT_FOUND, "not found") : false;
+}
+
+bool roles_of_member(struct db *db, struct arena *a, struct str org_id, struct str user_id,
+                     struct role **out, size_t *n, struct err *e)
+{
+    struct rows_found found;
+    if (!rows_list(db, a, &roles_by_member, DB_ARGS(A_STR(org_id), A_STR(user_id)), &role_kind,
+                   &found, e))
+        return false;
+    *out = found.items;
+    *n = found.n;
+    return true;
+}

@@ -1,0 +1,29 @@
+/* Custom roles: lists of statements (core/policy.h), stored as JSON. */
+#pragma once
+
+#include "store/db.h"
+
+struct role {
+    struct str id; /* role_ */
+    struct str name, description;
+    struct str statements; /* JSON array */
+    int64_t created_at, updated_at;
+};
+bool roles_insert(struct db *db, struct arena *a, struct str org_id, const struct role *r,
+                  struct err *e) must_use; /* ERR_CONFLICT: name taken */
+bool roles_get(struct db *db, struct arena *a, struct str org_id, struct str id, struct role *out,
+               struct err *e) must_use;
+bool roles_list(struct db *db, struct arena *a, struct str org_id, const struct db_page *page,
+                struct role **out, size_t *n, struct err *e) must_use;
+bool roles_count(struct db *db, struct arena *a, struct str org_id, int64_t *out,
+                 struct err *e) must_use;
+/* Absent strings stay. */
+bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id, struct str name,
+                  struct str description, struct str statements, int64_t now,
+                  struct err *e) must_use;
+/* Also takes the role from its members; a member left without any role becomes "member". */
+bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id, int64_t now,
+                  struct err *e) must_use;
+/* The custom roles a member has, for building a caller. */
+bool roles_of_member(struct db *db, struct arena *a, struct str org_id, struct str user_id,
+                     struct role **out, size_t *n, struct err *e) must_use;

@@ -25,7 +25,7 @@
 #endif
 
 enum {
-    KEPT_WARM = 32,     /* idle stacks that keep their memory */
+    KEPT_WARM = 128,    /* idle stacks that keep their memory */
     KEPT_TOP_PAGES = 2, /* pages that stay with the others: every fiber touches them */
 #ifdef FIBER_ASAN
     STACK_BYTES = 2 * LIMIT_FIBER_STACK,

@@ -152,6 +152,11 @@ bool http_read(struct http_exchange *x, struct str *chunk, int64_t deadline_mono
     return true;
 }
 
+bool http_read_is_ready(const struct http_exchange *x)
+{
+    return x->in.n > 0 || x->is_finished;
+}
+
 void http_close(struct http_exchange *x)
 {
     if (!x || x->is_closed || x->is_ending)

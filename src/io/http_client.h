@@ -55,6 +55,8 @@ struct http_exchange *http_open(struct http_client *c, const struct http_call *c
    (for keep-alives between reads). */
 bool http_read(struct http_exchange *x, struct str *chunk, int64_t deadline_mono_ms,
                struct err *e) must_use;
+/* True when http_read would not wait: bytes are here, or the end is. */
+bool http_read_is_ready(const struct http_exchange *x);
 /* Frees; an unfinished transfer is broken off (which is how a modern server learns of a
  * cancellation). NULL is fine. */
 void http_close(struct http_exchange *x);

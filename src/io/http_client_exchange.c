@@ -124,7 +124,10 @@ static bool exchange_set_constants(struct http_exchange *x)
     const struct http_client *c = x->client;
     bool ok = set_ptr(x, CURLOPT_PRIVATE, x) && set_ptr(x, CURLOPT_ERRORBUFFER, x->why) &&
               set_long(x, CURLOPT_NOSIGNAL, 1) && set_long(x, CURLOPT_NOPROGRESS, 1) &&
-              set_long(x, CURLOPT_FOLLOWLOCATION, 0) && set_long(x, CURLOPT_PATH_AS_IS, 1) &&
+              set_long(x, CURLOPT_FOLLOWLOCATION,
+                       0) && /* Do not wait for the resolver's thread when a call is broken off. */
+              set_long(x, CURLOPT_QUICK_EXIT, 1) &&
+              set_long(x, CURLOPT_PATH_AS_IS, 1) &&
               set_ptr(x, CURLOPT_PROTOCOLS_STR, "http,https") &&
               set_ptr(x, CURLOPT_PROXY, "") && /* nor one from the environment */
               set_long(x, CURLOPT_NETRC, CURL_NETRC_IGNORED) &&

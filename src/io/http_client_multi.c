@@ -16,9 +16,10 @@
 struct client_sock {
     struct loop_fd f;
     struct http_client *client;
-    bool is_kept;       /* opened by client_socket_open, which hears of its end */
+    bool is_kept;       /* registered even while curl does not watch it, until it is closed */
     bool is_registered; /* with the loop */
-    uint32_t wanted;    /* events; 0: curl does not watch it */
+    const struct http_exchange *opener; /* only to be compared */
+    uint32_t wanted;                    /* events; 0: curl does not watch it */
 };
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock);
@@ -143,6 +144,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
     }
     if (!s && !(s = sock_new(c, fd)))
         return 0; /* the transfer's deadline ends it */
+    /* A socket that never got beyond connecting is closed without a word. */
+    if (s->opener && (what & CURL_POLL_IN))
+        s->is_kept = true;
     s->wanted = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
                 (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
     if (s->is_registered) {
@@ -179,7 +183,8 @@ curl_socket_t client_socket_open(void *arg, curlsocktype purpose, struct curl_so
         close(fd);
         return CURL_SOCKET_BAD;
     }
-    s->is_kept = true;
+    s->opener = x;
+    x->fd = fd;
     metric_add(M_UPSTREAM_CONNECTS, 1);
     return fd;
 }
@@ -190,6 +195,14 @@ int client_socket_close(void *arg, curl_socket_t fd)
     if (s)
         sock_free(s);
     return close(fd);
+}
+
+bool client_has_tcp(const struct http_exchange *x)
+{
+    const struct client_sock *s = sock_get(x->client, x->fd);
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof peer;
+    return s && s->opener == x && getpeername(x->fd, (struct sockaddr *)&peer, &n) == 0;
 }
 
 /* ---- time ---- */

@@ -71,7 +71,8 @@ struct http_exchange {
     int64_t body_bytes;
     int64_t max_bytes;
 
-    bool is_added; /* to the multi handle */
+    curl_socket_t fd; /* opened last */
+    bool is_added;    /* to the multi handle */
     bool is_head_done;
     bool is_finished; /* err says how */
     bool is_fetch;    /* the body is held, nobody reads before the end */
@@ -113,6 +114,9 @@ void client_break_off(struct http_exchange *x);
 void client_unpause(struct http_exchange *x);
 curl_socket_t client_socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
 int client_socket_close(void *arg, curl_socket_t fd);
+/* The socket that was opened last for x is connected. (curl tells only when TLS is done as well.)
+ */
+bool client_has_tcp(const struct http_exchange *x);
 
 /* ---- http_client_exchange.c: one easy handle ---- */
 

@@ -79,7 +79,7 @@ bool exchange_is_late(struct http_exchange *x, int64_t now_ms, struct err *e)
     limit_text(x->connect_ms, text);
     if (time_of(x, CURLINFO_NAMELOOKUP_TIME_T) == 0)
         err_set(e, ERR_TIMEOUT, "the server's name was not resolved within %s", text);
-    else if (time_of(x, CURLINFO_CONNECT_TIME_T) == 0)
+    else if (!client_has_tcp(x))
         err_set(e, ERR_TIMEOUT, "the server did not accept a connection within %s", text);
     else
         err_set(e, ERR_TIMEOUT, "the TLS handshake with the server did not end within %s", text);

@@ -47,7 +47,9 @@ struct proxied {
     bool is_pooled;
     struct str hop_id,
         hop_token;       /* raw JSON: what the server sees for the client's id and progress token */
-    bool is_stream_open; /* the answer to the client is an event stream that has begun */
+    bool is_streaming;   /* the answer to the client is an event stream ... */
+    bool is_stream_open; /* ... that has begun */
+    struct buf early;    /* its events before that */
     bool is_reserved;    /* a place in the audit queue is ours */
     bool is_cancelled;   /* by the client's notifications/cancelled: it wants no answer */
     bool is_in_call;     /* past the envelope: failures are answered in-band */

@@ -44,8 +44,16 @@ static bool response_record(struct proxied *p, const struct upstream_response *r
     return proxied_record(p, "failed", &why, bytes, e);
 }
 
+/* Events of a short stream are gathered and answered in one piece; the stream to the client begins
+ * when the server makes us wait. */
 static bool event_write(struct proxied *p, struct str message, struct err *e)
 {
+    if (!p->is_stream_open) {
+        sse_write_event(&p->early, STR("message"), STR_NONE, message);
+        return buf_ok(&p->early) ||
+               err_set(e, ERR_TOO_LARGE, "the server's events are larger than %d bytes",
+                       LIMIT_SSE_EVENT * 2);
+    }
     struct buf out;
     buf_init(&out, LIMIT_SSE_EVENT * 2);
     sse_write_event(&out, STR("message"), STR_NONE, message);
@@ -54,6 +62,25 @@ static bool event_write(struct proxied *p, struct str message, struct err *e)
                           : err_set(e, ERR_TOO_LARGE, "an event of the server is too large");
     buf_end(&out);
     return is_written;
+}
+
+static void stream_headers(struct proxied *p)
+{
+    http_set_header(p->rq, STR("Cache-Control"), STR("no-cache, no-transform"));
+    http_set_header(p->rq, STR("X-Accel-Buffering"), STR("no"));
+}
+
+static bool stream_open(void *arg, struct err *e)
+{
+    struct proxied *p = arg;
+    if (!p->is_streaming)
+        return true;
+    stream_headers(p);
+    if (!http_stream_begin(p->rq, 200, STR("text/event-stream"), -1, e))
+        return false;
+    p->is_stream_open = true;
+    http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
+    return p->early.n == 0 || http_stream_write(p->rq, buf_str(&p->early), e);
 }
 
 /* ---- messages before the response ---- */
@@ -105,9 +132,9 @@ static bool on_message(void *arg, const struct rpc_message *m, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct str text;
     bool is_good = proxied_translate(p, a, m, &text, e);
-    if (is_good && m->kind == RPC_REQUEST && (str_is_absent(text) || !p->is_stream_open))
+    if (is_good && m->kind == RPC_REQUEST && (str_is_absent(text) || !p->is_streaming))
         proxied_refuse_request(p, m);
-    else if (is_good && !str_is_absent(text) && p->is_stream_open)
+    else if (is_good && !str_is_absent(text) && p->is_streaming)
         is_good = event_write(p, text, e);
     arena_end(a);
     return is_good;
@@ -120,13 +147,22 @@ static bool finish(struct proxied *p, const struct upstream_response *r, int sta
     struct str text;
     if (!proxied_rewrite(p, r, &text, e) || !response_record(p, r, text.n, e))
         return false;
-    if (!p->is_stream_open) {
+    if (!p->is_streaming) {
         http_answer(p->rq, status, STR("application/json"), text);
         return true;
     }
-    bool is_written = event_write(p, text, e);
-    http_stream_end(p->rq);
-    return is_written;
+    if (!event_write(p, text, e))
+        return false;
+    if (p->is_stream_open) {
+        http_stream_end(p->rq);
+        return true;
+    }
+    struct str events = arena_dup(p->a, buf_str(&p->early));
+    if (str_is_absent(events))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    stream_headers(p);
+    http_answer(p->rq, 200, STR("text/event-stream"), events);
+    return true;
 }
 
 /* ---- JSON that is too large to hold: through the filter ---- */
@@ -191,16 +227,15 @@ static bool answer_events(struct proxied *p, struct http_exchange *x,
                           const struct http_answer_head *head, struct err *e)
 {
     struct upstream_response r;
-    if (p->in.accepts_sse && p->kind != METHOD_INITIALIZE) {
-        http_set_header(p->rq, STR("Cache-Control"), STR("no-cache, no-transform"));
-        http_set_header(p->rq, STR("X-Accel-Buffering"), STR("no"));
-        if (!http_stream_begin(p->rq, 200, STR("text/event-stream"), -1, e))
-            return false;
-        p->is_stream_open = true;
-        http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
-    }
-    return upstream_reply_read(p->a, x, head, p->hop_id, LIMIT_SSE_EVENT, on_message, p, &r, e) &&
-           finish(p, &r, 200, e);
+    struct upstream_listener listener = {
+        .on_message = on_message, .on_wait = stream_open, .arg = p};
+    p->is_streaming = p->in.accepts_sse;
+    buf_init(&p->early, LIMIT_SSE_EVENT * 2);
+    bool is_good =
+        upstream_reply_read(p->a, x, head, p->hop_id, LIMIT_SSE_EVENT, &listener, &r, e) &&
+        finish(p, &r, 200, e);
+    buf_end(&p->early);
+    return is_good;
 }
 
 /* Stateless servers put JSON-RPC errors on 400 and 404; status and error are the client's to read.

@@ -44,7 +44,7 @@ static bool bind_session(struct proxied *p, struct str handle, struct err *e)
     if (str_is_absent(handle))
         return true;
     struct session_ref who = proxied_session_ref(p);
-    return session_find(p->sv->sessions, p->a, handle, &who, clock_wall_ms(), &p->session, e);
+    return session_lookup(p->sv->sessions, p->a, handle, &who, clock_wall_ms(), &p->session, e);
 }
 
 /* Which era the server speaks, and whether this message can reach it. The four translators take

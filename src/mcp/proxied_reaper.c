@@ -1,4 +1,6 @@
 /* Ends downstream sessions that nobody used for a while: servers keep memory for each. */
+#include <malloc.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "io/fiber.h"
@@ -8,7 +10,7 @@
 #include "mcp/upstream.h"
 #include "mcp/upstream_pool.h"
 
-enum { REAP_EVERY_MS = 60 * 1000, REAP_AT_ONCE = 64 };
+enum { REAP_EVERY_MS = 60 * 1000, REAP_AT_ONCE = 64, TRIM_KEEP_BYTES = 1024 * 1024 };
 
 static void end_client_session(struct services *sv, struct arena *a, const struct session_ref *ref)
 {
@@ -48,8 +50,12 @@ static void reaper_run(void *arg)
     struct services *sv = arg;
     struct err e;
     /* Ends when the worker's shutdown cancels it. */
-    while (fiber_sleep_until(clock_mono_ms() + REAP_EVERY_MS, &e))
+    while (fiber_sleep_until(clock_mono_ms() + REAP_EVERY_MS, &e)) {
         reap_once(sv);
+        /* What a burst of large answers left in the allocator goes back to the system. */
+        if (sv->worker == 0)
+            (void)malloc_trim(TRIM_KEEP_BYTES);
+    }
 }
 
 bool proxied_reaper_start(struct services *sv, struct err *e)

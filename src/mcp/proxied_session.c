@@ -105,7 +105,7 @@ bool proxied_initialize(struct proxied *p, struct err *e)
     if (head.status >= 400 && head.status < 500 && head.status != 401 && head.status != 403)
         return refused_initialize(p, &head, e);
     if (!upstream_status_check(&head, false, e) ||
-        !upstream_reply_read(p->a, x, &head, p->hop_id, LIMIT_ANSWER_HELD, NULL, NULL, &r, e) ||
+        !upstream_reply_read(p->a, x, &head, p->hop_id, LIMIT_ANSWER_HELD, NULL, &r, e) ||
         !session_register(p, &head, &r, e) || !proxied_rewrite(p, &r, &text, e) ||
         !proxied_record(p, str_is_absent(r.error) ? "ok" : "failed", NULL, text.n, e))
         return false;

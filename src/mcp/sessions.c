@@ -187,8 +187,8 @@ static bool handle_read(struct session_table *t, struct arena *a, struct str han
     return true;
 }
 
-bool session_find(struct session_table *t, struct arena *a, struct str handle,
-                  const struct session_ref *who, int64_t now, struct session *out, struct err *e)
+bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
+                    const struct session_ref *who, int64_t now, struct session *out, struct err *e)
 {
     if (!handle_read(t, a, handle, who, now, out))
         return err_set(e, ERR_SESSION_NOT_FOUND, "Session not found");

@@ -36,9 +36,9 @@ bool session_open(struct session_table *t, struct arena *a, const struct session
                   struct err *e) must_use;
 /* Opens a client's handle. ERR_SESSION_NOT_FOUND: forged, expired, another principal's or another
  * connection's. */
-bool session_find(struct session_table *t, struct arena *a, struct str handle,
-                  const struct session_ref *who, int64_t now, struct session *out,
-                  struct err *e) must_use;
+bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
+                    const struct session_ref *who, int64_t now, struct session *out,
+                    struct err *e) must_use;
 void session_forget(struct session_table *t, struct str key);
 /* Takes up to max sessions idle since before `now - LIMIT_SESSION_IDLE_MS` out of the table. */
 size_t session_take_idle(struct session_table *t, struct arena *a, int64_t now,

@@ -70,7 +70,7 @@ static bool ask_once(struct asking *q, struct upstream_reply *out, struct err *e
     bool is_judged_by_body = q->era == ERA_STATELESS && (head.status == 400 || head.status == 404);
     if (!is_judged_by_body && !upstream_status_check(&head, !str_is_absent(q->session.id), e))
         return false;
-    if (!upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, NULL, &r, e))
+    if (!upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, &r, e))
         return false;
     *out = (struct upstream_reply){.result = r.result, .error = r.error};
     return true;

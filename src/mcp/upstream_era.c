@@ -71,7 +71,7 @@ static bool probe_judge(struct arena *a, struct http_exchange *x,
         (head->status >= 300 && head->status < 400) || head->status == 429)
         return upstream_status_check(head, false, e);
     struct upstream_response r;
-    bool is_rpc = upstream_reply_read(a, x, head, id, LIMIT_ANSWER_HELD, NULL, NULL, &r, e);
+    bool is_rpc = upstream_reply_read(a, x, head, id, LIMIT_ANSWER_HELD, NULL, &r, e);
     if (!is_rpc && (e->code == ERR_CANCELLED || e->code == ERR_TIMEOUT))
         return false;
     *out = ERA_SESSION;
@@ -179,7 +179,7 @@ bool upstream_session_start(struct services *sv, struct arena *a, struct registr
     {
         auto_free(http_closep) struct http_exchange *x = upstream_send(sv, a, &m, &head, e);
         if (!x || !upstream_status_check(&head, false, e) ||
-            !upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, NULL, &r, e) ||
+            !upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, &r, e) ||
             !initialize_read(a, &head, &r, out, e))
             return false;
     }

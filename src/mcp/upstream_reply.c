@@ -94,8 +94,8 @@ static bool read_json(struct arena *a, struct http_exchange *x, struct str id, s
 struct event_reader {
     struct arena *arena;
     struct str id;
-    upstream_message_fn *on_message;
-    void *arg;
+    const struct upstream_listener *listener; /* NULL: nobody */
+    bool has_waited;
     struct upstream_response *out;
     bool is_answered;
 };
@@ -122,7 +122,7 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
         r->is_answered = upstream_response_parse(r->arena, text, r->id, r->out, e);
         return r->is_answered;
     }
-    if (!r->on_message)
+    if (!r->listener)
         return true;
     struct arena *one = arena_new(LIMIT_SSE_EVENT * 2);
     struct rpc_message message;
@@ -130,9 +130,17 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
     if (!is_good)
         err_set(e, ERR_UPSTREAM, "the server sent an event that is no JSON-RPC message");
     else
-        is_good = r->on_message(r->arg, &message, e);
+        is_good = r->listener->on_message(r->listener->arg, &message, e);
     arena_end(one);
     return is_good;
+}
+
+static bool before_wait(struct event_reader *r, struct http_exchange *x, struct err *e)
+{
+    if (r->has_waited || !r->listener || !r->listener->on_wait || http_read_is_ready(x))
+        return true;
+    r->has_waited = true;
+    return r->listener->on_wait(r->listener->arg, e);
 }
 
 static bool read_events(struct event_reader *r, struct http_exchange *x, struct err *e)
@@ -142,7 +150,7 @@ static bool read_events(struct event_reader *r, struct http_exchange *x, struct 
     bool is_good = true;
     while (is_good && !r->is_answered) {
         struct str chunk;
-        is_good = http_read(x, &chunk, 0, e);
+        is_good = before_wait(r, x, e) && http_read(x, &chunk, 0, e);
         if (is_good && chunk.n == 0)
             is_good =
                 err_set(e, ERR_UPSTREAM, "the server's event stream ended before it had answered");
@@ -155,15 +163,14 @@ static bool read_events(struct event_reader *r, struct http_exchange *x, struct 
 
 bool upstream_reply_read(struct arena *a, struct http_exchange *x,
                          const struct http_answer_head *head, struct str id, size_t max_held,
-                         upstream_message_fn *on_message, void *arg, struct upstream_response *out,
+                         const struct upstream_listener *listener, struct upstream_response *out,
                          struct err *e)
 {
     switch (upstream_body_kind(head)) {
     case UPSTREAM_JSON:
         return read_json(a, x, id, max_held, out, e);
     case UPSTREAM_EVENTS: {
-        struct event_reader reader = {
-            .arena = a, .id = id, .on_message = on_message, .arg = arg, .out = out};
+        struct event_reader reader = {.arena = a, .id = id, .listener = listener, .out = out};
         return read_events(&reader, x, e);
     }
     default:

@@ -15,19 +15,25 @@ struct upstream_response {
     struct str error;  /* raw error object, or absent */
 };
 
-/* A message before the response: a notification or a request of the server's. Return false (with
- * *e) to give up. May wait. */
-typedef bool upstream_message_fn(void *arg, const struct rpc_message *m, struct err *e);
+/* Who hears of a stream while its response is not there yet. Both may wait; false (with *e) gives
+ * up. */
+struct upstream_listener {
+    /* A message before the response: a notification or a request of the server's. */
+    bool (*on_message)(void *arg, const struct rpc_message *m, struct err *e);
+    /* Nothing more is here just now: called once, before the first wait for more. */
+    bool (*on_wait)(void *arg, struct err *e);
+    void *arg;
+};
 
 /*
  * max_held  bytes of one message that will be held
- * on_message may be NULL: notifications are dropped then
+ * listener  may be NULL: notifications are dropped then
  * ERR_UPSTREAM: broken off, not JSON, an answer to something else, no answer at all; ERR_TOO_LARGE;
  * ERR_TIMEOUT; ERR_CANCELLED.
  */
 bool upstream_reply_read(struct arena *a, struct http_exchange *x,
                          const struct http_answer_head *head, struct str id, size_t max_held,
-                         upstream_message_fn *on_message, void *arg, struct upstream_response *out,
+                         const struct upstream_listener *listener, struct upstream_response *out,
                          struct err *e) must_use;
 
 /* Checks that a text is the response to `id`. ERR_UPSTREAM otherwise. */

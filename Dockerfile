@@ -2,7 +2,7 @@
 FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
       build-essential cmake ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev \
-      libsqlite3-dev libjansson-dev libssl-dev libargon2-dev uthash-dev \
+      libsqlite3-dev libjansson-dev libssl-dev libpq-dev libargon2-dev uthash-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -10,7 +10,7 @@ RUN cmake --preset release && cmake --build --preset release --target tulle && s
 
 FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      ca-certificates libmicrohttpd12t64 libcurl4t64 libsqlite3-0 libjansson4 libssl3t64 libargon2-1 \
+      ca-certificates libmicrohttpd12t64 libcurl4t64 libsqlite3-0 libjansson4 libssl3t64 libpq5 libargon2-1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin tulle \
     && install -d -o tulle -g tulle -m 0700 /data

@@ -57,9 +57,9 @@ static bool tag_next(struct str text, size_t from, struct tag *out)
     if (end == SIZE_MAX)
         return false;
     struct str inner = str_slice(text, at + 2, end - 2);
-    char kind = inner.n > 0 && (inner.p[0] == '#' || inner.p[0] == '^' || inner.p[0] == '/')
-                    ? inner.p[0]
-                    : '\0';
+    char kind = '\0';
+    if (inner.n > 0 && (inner.p[0] == '#' || inner.p[0] == '^' || inner.p[0] == '/'))
+        kind = inner.p[0];
     *out = (struct tag){at, at + end + 2, kind, kind ? str_slice(inner, 1, SIZE_MAX) : inner};
     return true;
 }

@@ -94,7 +94,7 @@ static void entry_touch(struct services *sv, struct token_entry *entry, int64_t 
     if (now - entry->touched_at < TOUCH_EVERY_MS)
         return;
     entry->touched_at = now;
-    struct arena *a = arena_new(64 * 1024);
+    struct arena *a = arena_new((size_t)64 * 1024);
     struct touch *t = a ? arena_alloc(a, sizeof(*t)) : NULL;
     if (!t) {
         arena_end(a);
@@ -131,7 +131,7 @@ static struct token_entry *entry_new(struct services *sv, struct str digest, str
                                      int64_t now, struct err *e)
 {
     struct token_entry *entry = calloc(1, sizeof(*entry));
-    struct arena *keep = arena_new(1024 * 1024);
+    struct arena *keep = arena_new((size_t)1024 * 1024);
     if (!entry || !keep) {
         free(entry);
         arena_end(keep);

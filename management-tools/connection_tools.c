@@ -149,17 +149,20 @@ bool tool_connection_tool_update(struct tool_call *c, struct err *e)
     struct connection conn;
     struct connection_tool tool;
     struct jout j;
-    struct str name = jv_get_str(c->arguments, "name"),
-               renamed_to = jv_get_str(c->arguments, "renamed_to");
     const struct jvalue *enabled = jv_get(c->arguments, "enabled"),
                         *effect = jv_get(c->arguments, "effect");
-    struct str mark = effect && jv_is_null(effect) ? STR("") : jv_str(effect);
-    if (!io_connection(c, &conn, e) || !tool_find(c, &conn, name, &tool, e) ||
-        !rename_check(c, &conn, name, renamed_to, e) ||
-        !connection_tools_update(c->sv->db, c->arena, c->org_id, conn.id, name,
-                                 enabled ? jv_bool(enabled, true) : -1, renamed_to, mark,
-                                 jv_get_bool(c->arguments, "approve", false), clock_wall_ms(), e) ||
-        !connection_tools_get(c->sv->db, c->arena, c->org_id, conn.id, name, &tool, e))
+    struct connection_tool_mark mark = {
+        .name = jv_get_str(c->arguments, "name"),
+        .enabled = enabled ? jv_bool(enabled, true) : -1,
+        .renamed_to = jv_get_str(c->arguments, "renamed_to"),
+        .effect = effect && jv_is_null(effect) ? STR("") : jv_str(effect),
+        .approve = jv_get_bool(c->arguments, "approve", false),
+    };
+    if (!io_connection(c, &conn, e) || !tool_find(c, &conn, mark.name, &tool, e) ||
+        !rename_check(c, &conn, mark.name, mark.renamed_to, e) ||
+        !connection_tools_update(c->sv->db, c->arena, c->org_id, conn.id, &mark, clock_wall_ms(),
+                                 e) ||
+        !connection_tools_get(c->sv->db, c->arena, c->org_id, conn.id, mark.name, &tool, e))
         return false;
     jout_init(&j, c->out);
     jout_object(&j);

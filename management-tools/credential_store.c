@@ -14,9 +14,9 @@ static bool seal(struct tool_call *c, struct credential_row *row, struct str pla
 {
     struct str row_id =
         arena_printf(c->arena, "%.*s/%.*s", STR_FMT(row->connection_id), STR_FMT(row->user_id));
+    struct vault_place place = {c->org_id, STR("credentials"), STR("sealed"), row_id};
     return (!str_is_absent(row_id) || io_no_memory(e)) &&
-           vault_seal(c->sv->vault, c->arena, c->org_id, STR("credentials"), STR("sealed"), row_id,
-                      plain, &row->sealed, e);
+           vault_seal(c->sv->vault, c->arena, &place, plain, &row->sealed, e);
 }
 
 bool credential_store_seal(struct tool_call *c, const struct connection *conn, struct str user_id,

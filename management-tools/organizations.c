@@ -103,7 +103,7 @@ bool tool_organization_list(struct tool_call *c, struct err *e)
     struct io_list_end end = {0};
     if (!io_page_read(c, &page, e))
         return false;
-    if (!str_is_absent(c->caller->org_id))
+    if (caller_is_bound(c->caller))
         return list_own(c, e);
     if (!orgs_list_of_user(c->sv->db, c->arena, c->caller->user_id, &page, &orgs, &n, e) ||
         !orgs_count_of_user(c->sv->db, c->arena, c->caller->user_id, &end.total, e))
@@ -133,9 +133,13 @@ bool tool_organization_update(struct tool_call *c, struct err *e)
     if ((!str_is_absent(name) && !io_name(name, &name, e)) ||
         (!str_is_absent(slug) && !principal_slug_check(slug, "arguments.slug", e)))
         return false;
-    return orgs_update(c->sv->db, c->arena, c->org_id, name,
-                       jv_get_str(c->arguments, "description"), slug,
-                       audit ? jv_bool(audit, false) : -1, clock_wall_ms(), e) &&
+    struct org_change change = {
+        .name = name,
+        .description = jv_get_str(c->arguments, "description"),
+        .slug = slug,
+        .audit_arguments = audit ? jv_bool(audit, false) : -1,
+    };
+    return orgs_update(c->sv->db, c->arena, c->org_id, &change, clock_wall_ms(), e) &&
            org_answer(c, c->org_id, e);
 }
 

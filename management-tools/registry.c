@@ -126,7 +126,7 @@ static bool org_resolve(struct tool_call *c, struct err *e)
                        "arguments.organization_id is missing, expected the id of an organization");
     if (str_eq(wanted, c->org_id))
         return true;
-    bool is_bound = !str_is_absent(c->caller->org_id);
+    bool is_bound = caller_is_bound(c->caller);
     if (!is_bound && caller_of_member(c->sv, c->arena, wanted, c->caller->user_id, &c->caller, e)) {
         c->org_id = c->caller->org_id;
         return true;

@@ -130,8 +130,12 @@ bool tool_organization_role_update(struct tool_call *c, struct err *e)
         return false;
     if (!roles_get(c->sv->db, c->arena, c->org_id, id, &there, e))
         return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such role") : false;
-    if (!roles_update(c->sv->db, c->arena, c->org_id, id, name,
-                      jv_get_str(c->arguments, "description"), statements, clock_wall_ms(), e))
+    struct role_change change = {
+        .name = name,
+        .description = jv_get_str(c->arguments, "description"),
+        .statements = statements,
+    };
+    if (!roles_update(c->sv->db, c->arena, c->org_id, id, &change, clock_wall_ms(), e))
         return name_taken(e);
     return role_answer(c, id, e);
 }

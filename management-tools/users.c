@@ -32,7 +32,7 @@ static bool is_visible(struct tool_call *c, struct str user_id, bool *out, struc
     *out = str_eq(user_id, c->caller->user_id);
     if (*out)
         return true;
-    if (str_is_absent(c->caller->org_id))
+    if (!caller_is_bound(c->caller))
         return users_share_org(c->sv->db, c->arena, c->caller->user_id, user_id, out, e);
     *out = members_get(c->sv->db, c->arena, c->caller->org_id, user_id, &member, e);
     return *out || e->code == ERR_NOT_FOUND;

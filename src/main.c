@@ -13,11 +13,17 @@ static const struct {
     {"serve", command_serve, "run the server"},
     {"migrate", command_migrate, "bring the database up to date and end"},
     {"doctor", command_doctor, "check settings, keys, database and port"},
-    {"user", command_user, "user create --email E [--name N] [--operator]"},
+    {"setup-link", command_setup_link, "print a one-time link that makes the first operator"},
+    {"recover", command_recover,
+     "recover --org SLUG --email E: make a person owner again, and a link to a new password"},
+    {"user", command_user, "user create --email E [--name N] [--password-stdin] [--operator]"},
     {"org", command_org, "org create --name N --owner EMAIL [--slug S]"},
-    {"key", command_key, "key create --org SLUG --user EMAIL --name N [--scope S ...] [--expires DAYS]"},
-    {"keys", command_keys, "keys rotate: wrap every organization's data key under the newest ENCRYPTION_KEY"},
-    {"call", command_call, "call TOOL [name=value ...] [--json '{...}'] [--connection ID]: any tool, from the shell"},
+    {"key", command_key,
+     "key create --org SLUG --user EMAIL --name N [--scope S ...] [--expires DAYS]"},
+    {"keys", command_keys,
+     "keys rotate: wrap every organization's data key under the newest ENCRYPTION_KEY"},
+    {"call", command_call,
+     "call TOOL [name=value ...] [--json '{...}'] [--connection ID]: any tool, from the shell"},
     {"config", command_config, "every setting, as --help or as a Markdown table"},
     {"version", command_version, "the version"},
 };
@@ -26,7 +32,7 @@ static void usage(FILE *to)
 {
     (void)fprintf(to, "usage: tulle COMMAND [options]     (tulle COMMAND --help says more)\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        (void)fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
 }
 
 int main(int argc, char **argv)
@@ -35,7 +41,8 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return 0;
     }

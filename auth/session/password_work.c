@@ -12,7 +12,8 @@
 enum { POLL_MS = 5 };
 
 /* Of the process. A job gives its place back itself, because its waiter may be gone by then. */
-static int n_waiting, n_running;
+enum place { WAITING, RUNNING };
+static int places[2];
 
 struct password_job {
     struct offload_job job; /* first */
@@ -24,23 +25,23 @@ struct password_job {
     struct err e;
 };
 
-static bool place_take(int *places, int limit)
+static void place_give(enum place p)
 {
-    if (__atomic_add_fetch(places, 1, __ATOMIC_ACQ_REL) <= limit)
-        return true;
-    __atomic_sub_fetch(places, 1, __ATOMIC_ACQ_REL);
-    return false;
+    __atomic_sub_fetch(&places[p], 1, __ATOMIC_ACQ_REL);
 }
 
-static void place_give(int *places)
+static bool place_take(enum place p, int limit)
 {
-    __atomic_sub_fetch(places, 1, __ATOMIC_ACQ_REL);
+    if (__atomic_add_fetch(&places[p], 1, __ATOMIC_ACQ_REL) <= limit)
+        return true;
+    place_give(p);
+    return false;
 }
 
 static void job_release(struct password_job *j)
 {
     if (j->has_place)
-        place_give(&n_running);
+        place_give(RUNNING);
     j->has_place = false;
 }
 
@@ -83,10 +84,10 @@ static struct password_job *job_new(struct str password, struct str hash, struct
 static bool job_wait(struct services *sv, struct password_job *j, struct err *e)
 {
     int64_t deadline = clock_mono_ms() + LIMIT_PASSWORD_MS;
-    while (!place_take(&n_running, LIMIT_PASSWORD_RUNNING)) {
+    while (!place_take(RUNNING, LIMIT_PASSWORD_RUNNING)) {
         if (clock_mono_ms() >= deadline || !fiber_sleep_until(clock_mono_ms() + POLL_MS, e)) {
             if (clock_mono_ms() >= deadline)
-                err_set(e, ERR_TIMEOUT, "too many people sign in at this moment");
+                err_set(e, ERR_TIMEOUT, "Too many people sign in at this moment: try again.");
             job_free(&j->job);
             return false;
         }
@@ -97,12 +98,13 @@ static bool job_wait(struct services *sv, struct password_job *j, struct err *e)
 
 static bool job_do(struct services *sv, struct password_job *j, struct err *e)
 {
-    if (!place_take(&n_waiting, LIMIT_PASSWORD_WAITING)) {
+    if (!place_take(WAITING, LIMIT_PASSWORD_WAITING)) {
         job_free(&j->job);
-        return err_set(e, ERR_RATE_LIMITED, "too many people sign in at this moment; try again");
+        err_set(e, ERR_RATE_LIMITED, "Too many people sign in at this moment: try again.");
+        return false;
     }
     bool is_good = job_wait(sv, j, e);
-    place_give(&n_waiting);
+    place_give(WAITING);
     return is_good;
 }
 

@@ -111,7 +111,7 @@ bool session_start(struct http_request *rq, struct str user_id, struct str proof
 bool session_end(struct http_request *rq, struct err *e)
 {
     struct services *sv = rq->context;
-    struct browser_session session;
+    struct browser_session session = {0};
     if (!session_find(rq, &session, e))
         return e->code == ERR_UNAUTHENTICATED
                    ? session_cookie_set(rq, session_cookie_name(rq), STR(""), 0, e)

@@ -34,7 +34,7 @@ run_ctest() {
         tally 0 1
         return
     fi
-    [ "$failed" = 0 ] || tail -n 400 "$log"
+    [ "$failed" = 0 ] || grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test +#[0-9]+:.* Passed )|^\[ +(RUN|OK) ' "$log" | tail -n 400
     tally $((total - failed)) "$failed"
 }
 

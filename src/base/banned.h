@@ -10,6 +10,13 @@
 #include <string.h>
 #include <time.h>
 
-#undef alloca /* a macro cannot be poisoned */
+/* Macros cannot be poisoned; with _FORTIFY_SOURCE clang's headers make some of these macros. */
+#undef alloca
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef strncat
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets strtok atoi atol atof atoll
 #pragma GCC poison gmtime localtime ctime asctime system popen srand random alloca tmpnam mktemp

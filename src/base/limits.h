@@ -101,5 +101,12 @@ enum {
     LIMIT_SESSIONS_PRINCIPAL  = 64,               /* downstream sessions per (connection, principal) */
     LIMIT_SESSIONS_CONNECTION = 1000,
     LIMIT_SESSIONS            = 10000,            /* of the process */
+
+    /* OAuth */
+    LIMIT_CLIENTS_UNUSED      = 500,              /* registered clients that nobody consented to; older than an hour they make room */
+    LIMIT_REDIRECT_URIS       = 100,              /* redirect URIs of one client */
+    LIMIT_SCOPE               = 1024,             /* bytes of a scope parameter */
+    LIMIT_STATE               = 4096,             /* bytes of state: RFC 6749 has no maximum, the request head has */
+    LIMIT_TARGETS             = 200,              /* choices of one consent page */
 };
 /* clang-format on */

@@ -29,7 +29,9 @@ static inline void list_remove(struct list *item)
     item->next->prev = item->prev;
     item->next = item->prev = item;
 }
+/* NOLINTBEGIN(bugprone-macro-parentheses): pos and tmp are names that these declare */
 #define LIST_FOR(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 #define LIST_FOR_SAFE(pos, tmp, head)                                                              \
     for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head);                         \
          pos = tmp, tmp = pos->next)
+/* NOLINTEND(bugprone-macro-parentheses) */

@@ -2,9 +2,12 @@
    through the same rules as the tools and stand in the same audit. */
 #include <stdio.h>
 
+#include "auth/login/accounts.h"
+#include "auth/session/password_work.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/install.h"
@@ -12,9 +15,11 @@
 #include "core/policy.h"
 #include "core/principal_rules.h"
 #include "core/vault.h"
+#include "crypto/password.h"
 #include "store/api_keys.h"
 #include "store/members.h"
 #include "store/orgs.h"
+#include "store/passwords.h"
 #include "store/users.h"
 
 enum { SCOPES_MAX = 8 };
@@ -23,7 +28,7 @@ struct admin {
     const char *email, *name, *slug, *owner, *org, *expires;
     const char *scopes[SCOPES_MAX];
     size_t n_scopes;
-    bool is_operator;
+    bool is_operator, password_stdin;
 };
 
 static bool admin_audit(struct services *sv, struct str org_id, const char *method,
@@ -50,15 +55,57 @@ static struct str email_lower(struct arena *a, const char *email)
 
 /* ---- user create ---- */
 
+/* The first line of stdin, hashed. */
+static bool password_read(struct services *sv, struct arena *a, struct str *hash, struct err *e)
+{
+    char line[LIMIT_PASSWORD_MAX + 3];
+    if (!fgets(line, sizeof(line), stdin))
+        return err_set(e, ERR_INVALID, "--password-stdin: there is no line on stdin");
+    size_t n = strcspn(line, "\r\n");
+    const struct str password = {line, n};
+    bool is_good = password_check(password, e) && password_work_hash(sv, a, password, hash, e);
+    secret_wipe(line, sizeof(line));
+    return is_good;
+}
+
+/* The id, and without a password the link by which the person chooses one. */
+static bool user_print(struct services *sv, struct arena *a, const struct user *user,
+                       struct str password_hash, struct err *e)
+{
+    struct str url;
+    if (!str_is_absent(password_hash)) {
+        if (!passwords_put(sv->db, a, user->id, password_hash, STR_NONE, user->created_at, e))
+            return false;
+        (void)printf("%.*s\n", STR_FMT(user->id));
+        return true;
+    }
+    if (!accounts_password_link(sv, a, user->id, &url, e))
+        return false;
+    (void)printf("%.*s\n%.*s\n", STR_FMT(user->id), STR_FMT(url));
+    return true;
+}
+
+static bool user_insert(struct services *sv, struct arena *a, const struct user *user,
+                        struct err *e)
+{
+    if (users_insert(sv->db, a, user, e))
+        return true;
+    return e->code == ERR_CONFLICT
+               ? err_set(e, ERR_CONFLICT, "there is a user with the e-mail address %.*s already",
+                         STR_FMT(user->email))
+               : false;
+}
+
 static bool user_create(struct services *sv, struct arena *a, void *arg, struct err *e)
 {
     const struct admin *o = arg;
     struct id id = id_new("usr");
-    struct str email = email_lower(a, o->email);
+    struct str email = email_lower(a, o->email), hash = STR_NONE;
     if (!principal_email_check(email, e))
         return false;
     struct str name = o->name ? str_c(o->name) : str_slice(email, 0, str_find_char(email, '@'));
-    if (!principal_name_check(name, "--name", e))
+    if (!principal_name_check(name, "--name", e) ||
+        (o->password_stdin && !password_read(sv, a, &hash, e)))
         return false;
     int64_t now = clock_wall_ms();
     struct user user = {.id = id_str(&id),
@@ -67,15 +114,46 @@ static bool user_create(struct services *sv, struct arena *a, void *arg, struct 
                         .is_operator = o->is_operator,
                         .created_at = now,
                         .updated_at = now};
-    if (!users_insert(sv->db, a, &user, e)) {
-        if (e->code == ERR_CONFLICT)
-            err_set(e, ERR_CONFLICT, "there is a user with the e-mail address %.*s already",
-                    STR_FMT(email));
+    return user_insert(sv, a, &user, e) && admin_audit(sv, STR(""), "user create", user.id, e) &&
+           user_print(sv, a, &user, hash, e);
+}
+
+/* ---- setup-link, recover ---- */
+
+static bool setup_link(struct services *sv, struct arena *a, void *arg unused_arg, struct err *e)
+{
+    struct str url;
+    if (!accounts_setup_link(sv, a, &url, e) ||
+        !admin_audit(sv, STR(""), "setup-link", STR_NONE, e))
         return false;
-    }
-    if (!admin_audit(sv, STR(""), "user create", user.id, e))
+    (void)printf("%.*s\n", STR_FMT(url));
+    return true;
+}
+
+/* Makes the person an owner again, and a link to a new password. */
+static bool recover(struct services *sv, struct arena *a, void *arg, struct err *e)
+{
+    const struct admin *o = arg;
+    struct org org;
+    struct user user;
+    struct str url;
+    int64_t now = clock_wall_ms();
+    if (!orgs_by_slug(sv->db, a, str_c(o->org), &org, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND, "there is no organization \"%.60s\"", o->org)
+                   : false;
+    if (!users_by_email(sv->db, a, email_lower(a, o->email), &user, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_NOT_FOUND,
+                             "there is no user %.100s; tulle user create makes one", o->email)
+                   : false;
+    bool is_owner = members_add(sv->db, a, org.id, user.id, STR("owner"), now, e) ||
+                    (e->code == ERR_CONFLICT &&
+                     members_set_roles(sv->db, a, org.id, user.id, STR("owner"), now, e));
+    if (!is_owner || !accounts_password_link(sv, a, user.id, &url, e) ||
+        !admin_audit(sv, org.id, "recover", user.id, e))
         return false;
-    (void)printf("%s\n", id.s);
+    (void)printf("%.*s\n", STR_FMT(url));
     return true;
 }
 
@@ -213,11 +291,12 @@ static int admin_run(int argc, char **argv, const char *verb,
             (void)printf("usage: tulle %s\n", usage);
             return 0;
         }
-    if (argc < 2 || !str_eq(str_c(argv[1]), str_c(verb))) {
+    if (verb && (argc < 2 || !str_eq(str_c(argv[1]), str_c(verb)))) {
         (void)fprintf(stderr, "tulle: expected: tulle %s\n", usage);
         return 2;
     }
-    bool is_good = install_configure(&in, argc - 2, argv + 2, &e);
+    int n_words = verb ? 2 : 1; /* setup-link and recover have no verb */
+    bool is_good = install_configure(&in, argc - n_words, argv + n_words, &e);
     if (is_good) {
         struct options options = {in.n_rest, in.rest};
         /* A misspelt option is named before what is missing because of it. */
@@ -234,13 +313,14 @@ static bool user_read(struct options *o, struct admin *out, struct err *e)
     out->email = options_take(o, "email");
     out->name = options_take(o, "name");
     out->is_operator = options_take_switch(o, "operator");
+    out->password_stdin = options_take_switch(o, "password-stdin");
     return options_need(out->email, "email", "ada@example.com", e);
 }
 
 int command_user(int argc, char **argv)
 {
     return admin_run(argc, argv, "create", user_create, user_read,
-                     "user create --email E [--name N] [--operator]");
+                     "user create --email E [--name N] [--password-stdin] [--operator]");
 }
 
 static bool org_read(struct options *o, struct admin *out, struct err *e)
@@ -291,4 +371,22 @@ static bool nothing_read(struct options *o unused_arg, struct admin *out unused_
 int command_keys(int argc, char **argv)
 {
     return admin_run(argc, argv, "rotate", keys_rotate, nothing_read, "keys rotate");
+}
+
+int command_setup_link(int argc, char **argv)
+{
+    return admin_run(argc, argv, NULL, setup_link, nothing_read, "setup-link");
+}
+
+static bool recover_read(struct options *o, struct admin *out, struct err *e)
+{
+    out->org = options_take(o, "org");
+    out->email = options_take(o, "email");
+    return options_need(out->org, "org", "ada-and-friends", e) &&
+           options_need(out->email, "email", "ada@example.com", e);
+}
+
+int command_recover(int argc, char **argv)
+{
+    return admin_run(argc, argv, NULL, recover, recover_read, "recover --org SLUG --email E");
 }

@@ -8,6 +8,8 @@ int command_migrate(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_version(int argc, char **argv);
 int command_user(int argc, char **argv);
+int command_setup_link(int argc, char **argv);
+int command_recover(int argc, char **argv);
 int command_org(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_keys(int argc, char **argv);

@@ -26,7 +26,7 @@ int command_config(int argc, char **argv)
 {
     struct buf text;
     bool is_markdown = argc > 1 && str_eq(str_c(argv[1]), STR("--markdown"));
-    buf_init(&text, 256 * 1024);
+    buf_init(&text, (size_t)256 * 1024);
     config_help(&text, is_markdown);
     if (!is_markdown)
         (void)printf("usage: tulle %s [settings]\n\nEvery setting is an environment variable, a "

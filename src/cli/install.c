@@ -145,6 +145,7 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                           .tools = &registry_source,
                           .is_draining = &in->is_draining};
     struct http_client_config http = {.guard = in->guard,
+                                      .offload = in->offload,
                                       .proxy = in->config.https_proxy,
                                       .no_proxy = in->config.no_proxy,
                                       .ca_bundle = in->config.ca_bundle};

@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/login/accounts.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "cli/command.h"
 #include "cli/install.h"
+#include "cli/port_owner.h"
 #include "io/fiber.h"
 #include "io/http_server.h"
 #include "io/offload.h"
@@ -38,7 +40,8 @@ struct server {
     size_t n_addresses;
     char *tls_cert, *tls_key;
     int lock_fd;
-    int n_active; /* summed up by count_active, on the workers in turn */
+    char setup_url[512]; /* "": there is an operator */
+    int n_active;        /* summed up by count_active, on the workers in turn */
 };
 
 /* ---- before the workers ---- */
@@ -77,6 +80,19 @@ static bool lock_take(struct server *s, struct err *e)
         return err_set(e, ERR_CONFLICT, "another tulle serve uses DATA_DIR \"%.200s\" already",
                        s->in.config.data_dir);
     return err_set(e, ERR_UNAVAILABLE, "%.250s: %s", path, strerrordesc_np(errno));
+}
+
+static bool port_is_free(struct server *s, struct err *e)
+{
+    int port = (int)s->in.config.port;
+    char owner[120];
+    if (http_server_probe_port(s->addresses, s->n_addresses, port, e))
+        return true;
+    if (e->code != ERR_CONFLICT)
+        return false;
+    port_owner_describe(port, owner, sizeof(owner));
+    return err_set(e, ERR_CONFLICT, "port %d is in use by %s; choose another with --port", port,
+                   owner);
 }
 
 /* Reads a PEM file whole. */
@@ -185,7 +201,10 @@ static void count_helpers(struct worker *worker, void *arg)
 {
     struct server *s = arg;
     struct serving *w = worker->context;
-    __atomic_add_fetch(&s->n_active, w->otlp ? 1 : 0, __ATOMIC_RELAXED);
+    /* Fibers that nobody waits for (a key's last use, a found era) end before what they use does.
+     */
+    int n_fibers = worker->index == 0 ? fiber_count() : 0;
+    __atomic_add_fetch(&s->n_active, n_fibers + (w->otlp ? 1 : 0), __ATOMIC_RELAXED);
 }
 
 /* Waits until the workers count nothing any more. */
@@ -231,6 +250,16 @@ static int worker_count(const struct config *c)
     return cores < 1 ? 1 : cores > LIMIT_WORKERS ? LIMIT_WORKERS : (int)cores;
 }
 
+static bool first_operator(struct services *sv, struct arena *a, void *arg, struct err *e)
+{
+    struct server *s = arg;
+    struct str url;
+    if (!accounts_first_operator(sv, a, &url, e))
+        return false;
+    (void)snprintf(s->setup_url, sizeof(s->setup_url), "%.*s", STR_FMT(url));
+    return true;
+}
+
 static bool prepare(struct server *s, int argc, char **argv, struct err *e)
 {
     if (!install_configure(&s->in, argc - 1, argv + 1, e))
@@ -239,14 +268,13 @@ static bool prepare(struct server *s, int argc, char **argv, struct err *e)
         return err_set(e, ERR_INVALID, "\"%.60s\" is no setting; tulle serve --help lists them",
                        s->in.rest[0]);
     addresses_choose(s);
-    if (!install_make_data_dir(&s->in, e) || !lock_take(s, e) ||
-        !http_server_probe_port(s->addresses, s->n_addresses, (int)s->in.config.port, e) ||
+    if (!install_make_data_dir(&s->in, e) || !lock_take(s, e) || !port_is_free(s, e) ||
         !file_read(s->in.config.tls_cert, &s->tls_cert, e) ||
         !file_read(s->in.config.tls_key, &s->tls_key, e) || !install_open(&s->in, e))
         return false;
     if (s->in.n_migrated > 0)
         LOG(EV_MIGRATED, LF_INT("applied", s->in.n_migrated));
-    return true;
+    return install_run(&s->in, first_operator, s, e);
 }
 
 static bool run(struct server *s, sigset_t *signals, struct err *e)
@@ -256,6 +284,8 @@ static bool run(struct server *s, sigset_t *signals, struct err *e)
     if (!ws)
         return false;
     (void)printf("Tulle is at %s\n", s->in.config.origin);
+    if (s->setup_url[0])
+        (void)printf("Set up: %s\n", s->setup_url);
     (void)fflush(stdout);
     LOG(EV_STARTED, LF_STR("url", str_c(s->in.config.origin)), LF_INT("port", s->in.config.port),
         LF_INT("workers", worker_count(&s->in.config)));

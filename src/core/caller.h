@@ -39,3 +39,9 @@ struct caller {
     int64_t expires_at;          /* ms; 0: never */
     struct str principal;        /* organization + user + (client or key): "org_..|usr_..|key_.." */
 };
+
+/* Keys and grants belong to one organization; a person signed in may name any of theirs. */
+static inline bool caller_is_bound(const struct caller *c)
+{
+    return !str_is_absent(c->key_id) || !str_is_absent(c->client_id);
+}

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "crypto/aead.h"
 #include "base/rand.h"
+#include "core/signing_key.h"
 #include "store/installation.h"
 #include "store/orgs.h"
 
@@ -153,24 +154,21 @@ static bool data_key_get(struct vault *v, struct arena *a, struct str org_id, st
     return true;
 }
 
-static void aad_make(struct buf *aad, struct str table, struct str column, struct str row,
-                     struct str org_id)
+static void aad_make(struct buf *aad, const struct vault_place *place)
 {
     buf_init(aad, AAD_MAX);
-    buf_addf(aad, "%.*s|%.*s|%.*s|%.*s", STR_FMT(table), STR_FMT(column), STR_FMT(row),
-             STR_FMT(org_id));
+    buf_addf(aad, "%.*s|%.*s|%.*s|%.*s", STR_FMT(place->table), STR_FMT(place->column),
+             STR_FMT(place->row), STR_FMT(place->org_id));
 }
 
-/* The place of a secret has four parts. NOLINTNEXTLINE(readability-function-size) */
-bool vault_seal(struct vault *v, struct arena *a, struct str org_id, struct str table,
-                struct str column, struct str row, struct str plain, struct str *sealed,
-                struct err *e)
+bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *place, struct str plain,
+                struct str *sealed, struct err *e)
 {
     struct data_key k;
-    if (!data_key_get(v, a, org_id, &k, e))
+    if (!data_key_get(v, a, place->org_id, &k, e))
         return false;
     struct buf aad, box, text;
-    aad_make(&aad, table, column, row, org_id);
+    aad_make(&aad, place);
     buf_init(&box, TEXT_MAX);
     buf_init(&text, TEXT_MAX);
     bool is_ok = buf_ok(&aad) && aead_seal(k.b, buf_str(&aad), plain, &box) && buf_ok(&box);
@@ -189,16 +187,14 @@ bool vault_seal(struct vault *v, struct arena *a, struct str org_id, struct str 
     return is_ok || err_set(e, ERR_UNAVAILABLE, "the secret is too large to seal");
 }
 
-/* The place of a secret has four parts. NOLINTNEXTLINE(readability-function-size) */
-bool vault_open(struct vault *v, struct arena *a, struct str org_id, struct str table,
-                struct str column, struct str row, struct str sealed, struct secret *out,
-                struct err *e)
+bool vault_open(struct vault *v, struct arena *a, const struct vault_place *place,
+                struct str sealed, struct secret *out, struct err *e)
 {
     struct data_key k;
-    if (!data_key_get(v, a, org_id, &k, e))
+    if (!data_key_get(v, a, place->org_id, &k, e))
         return false;
     struct buf aad, box, plain;
-    aad_make(&aad, table, column, row, org_id);
+    aad_make(&aad, place);
     buf_init(&box, TEXT_MAX);
     buf_init(&plain, TEXT_MAX);
     size_t skip = sizeof SEALED_PREFIX - 1;
@@ -282,6 +278,8 @@ bool vault_rotate(struct vault *v, struct arena *a, int64_t *n_changed, struct e
         if (n)
             after = ids[n - 1];
     }
+    if (!signing_key_rotate(v->keys, v->db, a, &n_done, e))
+        return false;
     /* Last, so that the check row names the old key until every organization has left it. */
     struct str check, fresh;
     if (!installation_get(v->db, a, CHECK_NAME, &check, e))

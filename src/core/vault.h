@@ -15,14 +15,16 @@ void vault_free(struct vault *v);
 /* A fresh wrapped data key for an organization that is being made. */
 bool vault_make_data_key(const struct keyring *keys, struct str org_id, struct arena *a,
                          struct str *wrapped, struct err *e) must_use;
+/* Where a secret is kept: it opens nowhere else. */
+struct vault_place {
+    struct str org_id, table, column, row;
+};
 /* Waits (store) on a cache miss. ERR_INTERNAL when the data key does not open. */
-bool vault_seal(struct vault *v, struct arena *a, struct str org_id, struct str table,
-                struct str column, struct str row, struct str plain, struct str *sealed,
-                struct err *e) must_use;
+bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *place, struct str plain,
+                struct str *sealed, struct err *e) must_use;
 /* out is wiped by secret_end. */
-bool vault_open(struct vault *v, struct arena *a, struct str org_id, struct str table,
-                struct str column, struct str row, struct str sealed, struct secret *out,
-                struct err *e) must_use;
+bool vault_open(struct vault *v, struct arena *a, const struct vault_place *place,
+                struct str sealed, struct secret *out, struct err *e) must_use;
 /* Re-wraps every organization's data key under the newest master key, and the check row. Counts
  * those changed. */
 bool vault_rotate(struct vault *v, struct arena *a, int64_t *n_changed, struct err *e) must_use;

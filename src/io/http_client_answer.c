@@ -58,6 +58,7 @@ static bool head_split(struct http_exchange *x)
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
 size_t exchange_on_header(char *bytes, size_t size, size_t n, void *arg)
 {
     (void)size;
@@ -97,6 +98,7 @@ size_t exchange_on_header(char *bytes, size_t size, size_t n, void *arg)
 
 /* ---- body ---- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
 size_t exchange_on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     (void)size;
@@ -149,7 +151,8 @@ static const struct {
     {CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT, "the server did not answer in time"},
     {CURLE_URL_MALFORMAT, ERR_INVALID, "the address to call is not an http or https one"},
     /* What curl says of a header line beyond its own maximum, too. */
-    {CURLE_OUT_OF_MEMORY, ERR_UPSTREAM, "the head of the server's answer is too large"},
+    {CURLE_OUT_OF_MEMORY, ERR_UPSTREAM,
+     "the head of the server's answer is too large, or memory ran out"},
 };
 
 static const char *connect_failure(long os_errno)

@@ -30,7 +30,7 @@ static struct http_exchange *exchange_new(struct http_client *c)
     list_init(&x->link);
     buf_init(&x->url, LIMIT_URL + 1);
     buf_init(&x->request, LIMIT_ANSWER_HEADERS);
-    buf_init(&x->head, 2 * LIMIT_ANSWER_HEADERS);
+    buf_init(&x->head, LIMIT_ANSWER_HEADERS);
     buf_init(&x->in, 0);
     buf_init(&x->out, 0);
     x->easy = curl_easy_init();

@@ -55,7 +55,7 @@ struct http_exchange {
     struct curl_slist *nodes;
     size_t n_nodes;
     struct curl_slist connect_to;
-    char connect_to_text[512];
+    char connect_to_text[80]; /* "::address:port" */
     char why[CURL_ERROR_SIZE];
 
     /* The answer. */

@@ -34,7 +34,7 @@ static bool split_port(struct str text, struct str *rest, int *port)
 {
     *port = 0;
     *rest = text;
-    struct str digits = STR_NONE;
+    struct str digits;
     if (text.n > 0 && text.p[0] == '[') {
         size_t end = str_find_char(text, ']');
         if (end == SIZE_MAX)
@@ -51,11 +51,10 @@ static bool split_port(struct str text, struct str *rest, int *port)
         size_t colon = str_find_char(text, ':');
         if (colon == SIZE_MAX)
             return true;
-        struct str tail = str_slice(text, colon + 1, SIZE_MAX - colon - 1);
-        if (str_find_char(tail, ':') != SIZE_MAX) /* bare IPv6: no port */
+        digits = str_slice(text, colon + 1, SIZE_MAX - colon - 1);
+        if (str_find_char(digits, ':') != SIZE_MAX) /* bare IPv6: no port */
             return true;
         *rest = str_slice(text, 0, colon);
-        digits = tail;
     }
     int64_t n;
     if (!str_to_i64(digits, 1, 65535, &n))

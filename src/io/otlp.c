@@ -50,16 +50,14 @@ static void otlp_free(struct otlp *o);
 
 static bool url_make(struct otlp *o, struct str endpoint, struct err *e)
 {
-    static const struct str path = STR("/v1/traces");
     struct uri u;
     while (str_ends(endpoint, STR("/")))
         endpoint.n--;
     if (!uri_parse(endpoint, &u) || !uri_is_http(&u) || u.host.n == 0 || !str_is_absent(u.query) ||
-        endpoint.n + path.n >= sizeof o->url)
+        endpoint.n > LIMIT_URL - sizeof "/v1/traces")
         return err_set(e, ERR_INVALID,
                        "OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https address");
-    memcpy(o->url, endpoint.p, endpoint.n);
-    memcpy(o->url + endpoint.n, path.p, path.n);
+    snprintf(o->url, sizeof o->url, "%.*s/v1/traces", STR_FMT(endpoint));
     return true;
 }
 

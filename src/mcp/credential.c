@@ -104,9 +104,8 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
     struct str row_id = arena_printf(a, "%.*s/%.*s", STR_FMT(conn->id), STR_FMT(owner));
     if (str_is_absent(row_id))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    if (vault_open(sv->vault, a, conn->org_id, STR("credentials"), STR("sealed"), row_id,
-                   row->sealed, &out->plain, e) &&
-        plain_read(out, a, e))
+    struct vault_place place = {conn->org_id, STR("credentials"), STR("sealed"), row_id};
+    if (vault_open(sv->vault, a, &place, row->sealed, &out->plain, e) && plain_read(out, a, e))
         return true;
     credential_end(out);
     return false;

@@ -77,11 +77,9 @@ static struct str name_expected(const struct rpc_message *m)
 
 static bool header_once(struct http_request *rq, struct str name, struct str *value, struct err *e)
 {
-    if (http_request_header_count(rq, name) > 1)
-        return err_set(e, ERR_HEADER_MISMATCH, "the header %.*s occurs more than once",
-                       STR_FMT(name));
     *value = str_trim(http_request_header(rq, name));
-    return true;
+    return http_request_header_count(rq, name) <= 1 ||
+           err_set(e, ERR_HEADER_MISMATCH, "the header %.*s occurs more than once", STR_FMT(name));
 }
 
 static bool stateless_headers_check(struct http_request *rq, struct inbound *in,

@@ -27,7 +27,7 @@ struct local {
 static void answer_result(struct local *l, struct str result)
 {
     struct buf out;
-    buf_init(&out, LIMIT_ANSWER_HELD * 2);
+    buf_init(&out, (size_t)2 * LIMIT_ANSWER_HELD);
     rpc_write_result(&out, l->in.msg.id, result);
     struct str body = buf_ok(&out) ? arena_dup(l->a, buf_str(&out)) : STR_NONE;
     buf_end(&out);

@@ -51,11 +51,11 @@ static bool event_write(struct proxied *p, struct str message, struct err *e)
     if (!p->is_stream_open) {
         sse_write_event(&p->early, STR("message"), STR_NONE, message);
         return buf_ok(&p->early) ||
-               err_set(e, ERR_TOO_LARGE, "the server's events are larger than %d bytes",
-                       LIMIT_SSE_EVENT * 2);
+               err_set(e, ERR_TOO_LARGE, "the server's events are larger than %zu bytes",
+                       (size_t)2 * LIMIT_SSE_EVENT);
     }
     struct buf out;
-    buf_init(&out, LIMIT_SSE_EVENT * 2);
+    buf_init(&out, (size_t)2 * LIMIT_SSE_EVENT);
     sse_write_event(&out, STR("message"), STR_NONE, message);
     bool is_written = buf_ok(&out)
                           ? http_stream_write(p->rq, buf_str(&out), e)
@@ -127,7 +127,7 @@ bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_mess
 static bool on_message(void *arg, const struct rpc_message *m, struct err *e)
 {
     struct proxied *p = arg;
-    struct arena *a = arena_new(LIMIT_SSE_EVENT * 2);
+    struct arena *a = arena_new((size_t)2 * LIMIT_SSE_EVENT);
     if (!a)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct str text;
@@ -230,7 +230,7 @@ static bool answer_events(struct proxied *p, struct http_exchange *x,
     struct upstream_listener listener = {
         .on_message = on_message, .on_wait = stream_open, .arg = p};
     p->is_streaming = p->in.accepts_sse;
-    buf_init(&p->early, LIMIT_SSE_EVENT * 2);
+    buf_init(&p->early, (size_t)2 * LIMIT_SSE_EVENT);
     bool is_good =
         upstream_reply_read(p->a, x, head, p->hop_id, LIMIT_SSE_EVENT, &listener, &r, e) &&
         finish(p, &r, 200, e);

@@ -14,14 +14,14 @@ enum { CURSOR_MAX = 8192, CURSOR_LIFE_MS = 24 * 60 * 60 * 1000 };
 
 static const struct {
     enum method_kind kind;
+    enum policy_action action;
     const char *array; /* member of the result */
     const char *name;  /* member of an entry */
-    enum policy_action action;
 } lists[] = {
-    {METHOD_LIST_TOOLS, "tools", "name", POLICY_TOOL},
-    {METHOD_LIST_RESOURCES, "resources", "uri", POLICY_RESOURCE},
-    {METHOD_LIST_TEMPLATES, "resourceTemplates", "uriTemplate", POLICY_RESOURCE},
-    {METHOD_LIST_PROMPTS, "prompts", "name", POLICY_PROMPT},
+    {METHOD_LIST_TOOLS, POLICY_TOOL, "tools", "name"},
+    {METHOD_LIST_RESOURCES, POLICY_RESOURCE, "resources", "uri"},
+    {METHOD_LIST_TEMPLATES, POLICY_RESOURCE, "resourceTemplates", "uriTemplate"},
+    {METHOD_LIST_PROMPTS, POLICY_PROMPT, "prompts", "name"},
 };
 
 /* ---- cursors: "expiry|raw", sealed to principal, connection and method ---- */
@@ -37,8 +37,8 @@ bool proxied_cursor_seal(struct proxied *p, struct str raw, struct str *sealed, 
     struct buf out;
     buf_init(&out, CURSOR_MAX);
     buf_add_char(&out, '"');
-    struct str plain = arena_printf(p->a, "%lld|%.*s",
-                                    (long long)(clock_wall_ms() + CURSOR_LIFE_MS), STR_FMT(raw));
+    struct str plain =
+        arena_printf(p->a, "%lld|%.*s", (long long)clock_wall_ms() + CURSOR_LIFE_MS, STR_FMT(raw));
     bool is_sealed = !str_is_absent(plain) &&
                      keyring_seal(p->sv->keys, STR(CURSOR_PURPOSE), cursor_aad(p), plain, &out);
     buf_add_char(&out, '"');

@@ -17,7 +17,7 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
     struct relay *r = arg;
     if (event->data.n == 0 || (event->event.n > 0 && !str_eq(event->event, STR("message"))))
         return true;
-    struct arena *a = arena_new(LIMIT_SSE_EVENT * 2);
+    struct arena *a = arena_new((size_t)2 * LIMIT_SSE_EVENT);
     struct rpc_message message;
     struct str text = STR_NONE;
     struct buf out;
@@ -28,7 +28,7 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
     else if (is_good)
         is_good = proxied_translate(&r->p, a, &message, &text, e);
     if (is_good && !str_is_absent(text)) {
-        buf_init(&out, LIMIT_SSE_EVENT * 2);
+        buf_init(&out, (size_t)2 * LIMIT_SSE_EVENT);
         sse_write_event(&out, STR("message"), STR_NONE, text);
         is_good = buf_ok(&out) && http_stream_push(r->p.rq, buf_str(&out));
         buf_end(&out);

@@ -72,7 +72,7 @@ static struct record *record_new(const struct session_ref *ref, int64_t now)
     struct record *r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
-    r->keep = arena_new(64 * 1024);
+    r->keep = arena_new((size_t)64 * 1024);
     if (!r->keep) {
         free(r);
         return NULL;
@@ -151,7 +151,7 @@ bool session_open(struct session_table *t, struct arena *a, const struct session
     rand_bytes(fresh, sizeof(fresh));
     text_hex(hex, fresh, sizeof(fresh));
     struct str plain =
-        arena_printf(a, "%s|%lld|%.*s|%.*s", hex, (long long)(now + LIMIT_SESSION_LIFE_MS),
+        arena_printf(a, "%s|%lld|%.*s|%.*s", hex, (long long)now + LIMIT_SESSION_LIFE_MS,
                      STR_FMT(ref->version), STR_FMT(ref->downstream_id));
     struct buf sealed;
     buf_init(&sealed, HANDLE_MAX);

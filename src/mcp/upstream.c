@@ -114,7 +114,7 @@ bool upstream_ask(struct services *sv, struct arena *a, const struct upstream_as
 
 void upstream_forget(struct services *sv, struct str org_id, struct str connection_id)
 {
-    struct arena *a = arena_new(1024 * 1024);
+    struct arena *a = arena_new((size_t)1024 * 1024);
     if (!a)
         return;
     struct pooled_ref refs[LIMIT_SESSIONS_PRINCIPAL];

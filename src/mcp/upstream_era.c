@@ -25,8 +25,9 @@ static void note_run(void *arg)
     struct era_note *note = arg;
     struct err ignored; /* it is found out again next time */
     struct arena *arena = note->arena;
-    (void)!connections_note(note->sv->db, arena, note->org_id, note->connection_id, STR_NONE,
-                            era_name(note->era), -1, clock_wall_ms(), &ignored);
+    struct connection_note learned = {.era = era_name(note->era), .tool_count = -1};
+    (void)!connections_note(note->sv->db, arena, note->org_id, note->connection_id, &learned,
+                            clock_wall_ms(), &ignored);
     arena_end(arena);
 }
 
@@ -37,7 +38,7 @@ void upstream_era_learn(struct services *sv, struct registry_entry *entry, enum 
     entry->conn.era_at = clock_wall_ms();
     if (!is_news)
         return;
-    struct arena *a = arena_new(64 * 1024);
+    struct arena *a = arena_new((size_t)64 * 1024);
     struct era_note *note = a ? arena_alloc(a, sizeof(*note)) : NULL;
     if (!note) {
         arena_end(a);
@@ -172,7 +173,7 @@ bool upstream_session_start(struct services *sv, struct arena *a, struct registr
             STR_FMT(id), MCP_SESSION_LATEST, TULLE_VERSION),
         .era = ERA_SESSION,
         .first_byte_ms = LIMIT_PROBE_MS,
-        .total_ms = 2 * LIMIT_PROBE_MS,
+        .total_ms = (int64_t)2 * LIMIT_PROBE_MS,
     };
     struct http_answer_head head;
     struct upstream_response r;

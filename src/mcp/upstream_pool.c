@@ -80,7 +80,7 @@ static bool wait_for_opener(struct pooled *s, struct err *e)
 {
     struct waiter w = {0};
     list_push(&s->waiters, &w.link);
-    bool is_done = fiber_wait(&w.wait, clock_mono_ms() + 3 * LIMIT_PROBE_MS, e);
+    bool is_done = fiber_wait(&w.wait, clock_mono_ms() + (int64_t)3 * LIMIT_PROBE_MS, e);
     list_remove(&w.link);
     return is_done;
 }
@@ -90,7 +90,7 @@ static struct pooled *pooled_new(struct registry_entry *entry, struct str user_i
     struct pooled *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->keep = arena_new(2 * 1024 * 1024);
+    s->keep = arena_new((size_t)2 * 1024 * 1024);
     if (!s->keep) {
         free(s);
         return NULL;

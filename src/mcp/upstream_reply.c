@@ -124,7 +124,7 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
     }
     if (!r->listener)
         return true;
-    struct arena *one = arena_new(LIMIT_SSE_EVENT * 2);
+    struct arena *one = arena_new((size_t)2 * LIMIT_SSE_EVENT);
     struct rpc_message message;
     bool is_good = one != NULL && rpc_parse(one, event->data, &message, e);
     if (!is_good)

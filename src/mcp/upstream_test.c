@@ -129,7 +129,7 @@ bool upstream_test(struct services *sv, struct arena *a, const struct connection
         return false;
     struct buf steps;
     struct jout j;
-    buf_init(&steps, 64 * 1024);
+    buf_init(&steps, (size_t)64 * 1024);
     jout_init(&j, &steps);
     jout_array(&j);
     struct test_run t = {.sv = sv,
@@ -147,6 +147,6 @@ bool upstream_test(struct services *sv, struct arena *a, const struct connection
     jout_array_end(&j);
     result_write(&t, era_name(era), n_tools, buf_str(&steps), out);
     buf_end(&steps);
-    return connections_note(sv->db, a, conn->org_id, conn->id, str_c(t.status), STR_NONE, -1,
-                            clock_wall_ms(), e);
+    struct connection_note note = {.status = str_c(t.status), .tool_count = -1};
+    return connections_note(sv->db, a, conn->org_id, conn->id, &note, clock_wall_ms(), e);
 }

@@ -66,7 +66,7 @@ static struct str array_write(struct arena *a, const struct connection_tool *too
 {
     struct buf out;
     struct jout j;
-    buf_init(&out, LIMIT_ANSWER_HELD * 2);
+    buf_init(&out, (size_t)2 * LIMIT_ANSWER_HELD);
     jout_init(&j, &out);
     jout_array(&j);
     for (size_t i = 0; i < n; i++)
@@ -92,7 +92,7 @@ bool upstream_tools(struct services *sv, struct arena *a, const struct connectio
             .method = STR("tools/list"),
             .params = str_is_absent(cursor) ? STR_NONE
                                             : arena_printf(a, "{\"cursor\":%.*s}", STR_FMT(cursor)),
-            .timeout_ms = 3 * LIMIT_PROBE_MS};
+            .timeout_ms = (int64_t)3 * LIMIT_PROBE_MS};
         struct upstream_reply reply;
         if (page == PAGES_MAX)
             return err_set(e, ERR_UPSTREAM, "the server's tools/list does not end after %d pages",
@@ -106,8 +106,8 @@ bool upstream_tools(struct services *sv, struct arena *a, const struct connectio
     }
     int64_t now = clock_wall_ms();
     *tools_json = array_write(a, tools, n);
+    struct connection_note note = {.status = STR("healthy"), .tool_count = (int64_t)n};
     return (!str_is_absent(*tools_json) || err_set(e, ERR_UNAVAILABLE, "out of memory")) &&
            connection_tools_record(sv->db, a, conn->org_id, conn->id, tools, n, now, e) &&
-           connections_note(sv->db, a, conn->org_id, conn->id, STR("healthy"), STR_NONE, (int64_t)n,
-                            now, e);
+           connections_note(sv->db, a, conn->org_id, conn->id, &note, now, e);
 }

@@ -1,6 +1,10 @@
 /* Host, Origin, CORS and credentials, before any handler. */
 #include "routes/guards.h"
 
+#include "auth/pages.h"
+#include "auth/session/csrf.h"
+#include "auth/session/return_to.h"
+#include "auth/session/session_caller.h"
 #include "auth/token_check.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -152,6 +156,78 @@ static bool guard_bearer(struct http_request *rq, bool is_management)
     return true;
 }
 
+/* ---- browsers ---- */
+
+static bool person_load(struct http_request *rq, struct err *e)
+{
+    struct session_person *person = arena_alloc(rq->arena, sizeof(*person));
+    if (!person)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!session_find(rq, &person->session, e) ||
+        !session_caller(rq->context, rq->arena, &person->session, &person->caller, e))
+        return false;
+    rq->user = &person->caller;
+    return true;
+}
+
+/* A script of our own pages: cookie, token in a header that no form can send, Origin. */
+static bool guard_session_api(struct http_request *rq)
+{
+    struct err e;
+    bool is_own = csrf_origin_is_own(rq) ||
+                  err_set(&e, ERR_FORBIDDEN, "with the session cookie, Origin must be this server");
+    if (is_own && csrf_check(rq, http_request_header(rq, STR("X-CSRF-Token")), &e) &&
+        person_load(rq, &e))
+        return true;
+    return refuse_bearer(rq, &e, false);
+}
+
+static bool guard_management(struct http_request *rq)
+{
+    bool has_session = !str_is_absent(session_cookie_value(rq, session_cookie_name(rq)));
+    bool has_header = !str_is_absent(http_request_header(rq, STR("Authorization")));
+    return has_session && !has_header ? guard_session_api(rq) : guard_bearer(rq, true);
+}
+
+static bool refuse_page(struct http_request *rq, const struct err *e)
+{
+    page_error(rq, e);
+    return false;
+}
+
+static bool guard_page(struct http_request *rq)
+{
+    struct err e;
+    if (!str_is_absent(http_request_header(rq, STR("Origin"))) && !csrf_origin_is_own(rq)) {
+        err_set(&e, ERR_BAD_ORIGIN, "this page takes nothing from other sites");
+        return refuse_page(rq, &e);
+    }
+    if (!str_is_absent(bearer_of(rq))) {
+        err_set(&e, ERR_UNAUTHENTICATED,
+                "pages are for people: an access token or API key is no "
+                "session here");
+        return refuse_page(rq, &e);
+    }
+    return true;
+}
+
+static bool guard_session(struct http_request *rq)
+{
+    struct err e;
+    if (person_load(rq, &e))
+        return true;
+    if (e.code != ERR_UNAUTHENTICATED)
+        return refuse_page(rq, &e);
+    bool is_get = rq->method == HTTP_GET;
+    struct str query = is_get && !str_is_absent(rq->query) ? rq->query : STR_NONE;
+    struct str here = !is_get ? STR("/account")
+                              : arena_printf(rq->arena, "%.*s%s%.*s", STR_FMT(rq->path),
+                                             str_is_absent(query) ? "" : "?", STR_FMT(query));
+    struct str login = return_to_login(rq->arena, here);
+    page_redirect(rq, str_is_absent(login) ? STR("/login") : login);
+    return false;
+}
+
 static bool guard_metrics(struct http_request *rq)
 {
     struct services *sv = rq->context;
@@ -172,18 +248,24 @@ static bool guard_metrics(struct http_request *rq)
 bool guard_admit(struct http_request *rq, const struct route *route)
 {
     bool takes_any_host = route->guard == GUARD_PROBE || route->guard == GUARD_LOOPBACK_OR_TOKEN;
-    if ((!takes_any_host && !guard_host(rq)) || !guard_origin(rq))
+    bool is_page = route->guard == GUARD_PAGE || route->guard == GUARD_SESSION;
+    if (!takes_any_host && !guard_host(rq))
+        return false;
+    if (is_page ? !guard_page(rq) : !guard_origin(rq))
         return false;
     switch ((enum guard)route->guard) {
     case GUARD_PUBLIC:
     case GUARD_PROBE:
+    case GUARD_PAGE:
         return true;
+    case GUARD_SESSION:
+        return guard_session(rq);
     case GUARD_LOOPBACK_OR_TOKEN:
         return guard_metrics(rq);
     case GUARD_BEARER:
         return guard_bearer(rq, false);
     case GUARD_MANAGEMENT:
-        return guard_bearer(rq, true);
+        return guard_management(rq);
     case GUARD_NODE:
         break;
     }

@@ -14,8 +14,12 @@ enum guard {
     GUARD_LOOPBACK_OR_TOKEN, /* /metrics: METRICS_TOKEN, or a loopback peer when it is not set; any
                                 Host */
     GUARD_BEARER,            /* API key (OAuth access tokens are checked at the same place) */
-    GUARD_MANAGEMENT,        /* bearer whose audience is the management server */
-    GUARD_NODE,              /* node credential: forwarding between nodes */
+    GUARD_MANAGEMENT, /* bearer whose audience is the management server; or the session cookie
+                         with X-CSRF-Token and an Origin of our own */
+    GUARD_PAGE,       /* anybody, by browser: no CORS, no Origin but our own, no bearer */
+    GUARD_SESSION,    /* the same, signed in; others are sent to /login. rq->user: struct
+                         session_person */
+    GUARD_NODE,       /* node credential: forwarding between nodes */
 };
 
 /* Judges rq for the route; on success rq->user is the caller (bearer guards). On failure the error

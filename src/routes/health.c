@@ -53,7 +53,7 @@ void health_all(struct http_request *rq)
 void health_metrics(struct http_request *rq)
 {
     struct buf out;
-    buf_init(&out, 1024 * 1024);
+    buf_init(&out, (size_t)1024 * 1024);
     metrics_write(&out);
     struct str body = arena_dup(rq->arena, buf_str(&out));
     buf_end(&out);

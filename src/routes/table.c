@@ -3,10 +3,16 @@
 #include "routes/table.h"
 
 #include "base/limits.h"
+#include "auth/pages.h"
 #include "mcp/local_server.h"
 #include "mcp/proxied_call.h"
 #include "routes/guards.h"
 #include "routes/health.h"
+#include "routes/pages_account.h"
+#include "routes/pages_invite.h"
+#include "routes/pages_login.h"
+#include "routes/pages_server.h"
+#include "routes/pages_setup.h"
 #include "routes/tools_http.h"
 
 static void mcp_connection(struct http_request *rq)
@@ -36,5 +42,36 @@ const struct route route_table[] = {
      mcp_connection_of_org, "/mcp/:org/:connection"},
     {"POST", "/api/tools/:tool", GUARD_MANAGEMENT, LIMIT_BODY_MCP, tools_http_call,
      "/api/tools/:tool"},
+    {"GET", "/api/session", GUARD_PUBLIC, LIMIT_BODY_SMALL, session_api_get, "/api/session"},
+    {"GET", "/", GUARD_PAGE, LIMIT_BODY_SMALL, page_home, "/"},
+    {"GET", "/assets/:name", GUARD_PUBLIC, LIMIT_BODY_SMALL, page_asset, "/assets/:name"},
+    {"GET", "/login", GUARD_PAGE, LIMIT_BODY_SMALL, page_login_get, "/login"},
+    {"POST", "/login", GUARD_PAGE, LIMIT_BODY_FORM, page_login_post, "/login"},
+    {"GET", "/logout", GUARD_PAGE, LIMIT_BODY_SMALL, page_logout_get, "/logout"},
+    {"POST", "/logout", GUARD_PAGE, LIMIT_BODY_FORM, page_logout_post, "/logout"},
+    {"GET", "/setup", GUARD_PAGE, LIMIT_BODY_SMALL, page_setup_get, "/setup"},
+    {"POST", "/setup", GUARD_PAGE, LIMIT_BODY_FORM, page_setup_post, "/setup"},
+    {"POST", "/setup/organization", GUARD_SESSION, LIMIT_BODY_FORM, page_setup_org_post,
+     "/setup/organization"},
+    {"GET", "/setup/server", GUARD_SESSION, LIMIT_BODY_SMALL, page_setup_server_get,
+     "/setup/server"},
+    {"POST", "/setup/server", GUARD_SESSION, LIMIT_BODY_FORM, page_setup_server_post,
+     "/setup/server"},
+    {"GET", "/invite/:token", GUARD_PAGE, LIMIT_BODY_SMALL, page_invite_get, "/invite/:token"},
+    {"POST", "/invite/:token", GUARD_PAGE, LIMIT_BODY_FORM, page_invite_post, "/invite/:token"},
+    {"GET", "/account", GUARD_SESSION, LIMIT_BODY_SMALL, page_account_get, "/account"},
+    {"POST", "/account/profile", GUARD_SESSION, LIMIT_BODY_FORM, page_account_profile_post,
+     "/account/profile"},
+    {"POST", "/account/password", GUARD_SESSION, LIMIT_BODY_FORM, page_account_password_post,
+     "/account/password"},
+    {"POST", "/account/organization", GUARD_SESSION, LIMIT_BODY_FORM, page_account_org_post,
+     "/account/organization"},
+    {"POST", "/account/sessions", GUARD_SESSION, LIMIT_BODY_FORM, page_account_session_post,
+     "/account/sessions"},
+    {"GET", "/account/servers/:connection", GUARD_SESSION, LIMIT_BODY_SMALL, page_server_get,
+     "/account/servers/:connection"},
+    {"POST", "/account/test", GUARD_SESSION, LIMIT_BODY_FORM, page_server_test_post,
+     "/account/test"},
+    {"POST", "/account/keys", GUARD_SESSION, LIMIT_BODY_FORM, page_key_post, "/account/keys"},
 };
 const size_t n_routes = ARRAY_LEN(route_table);

@@ -97,15 +97,13 @@ bool connection_tools_record(struct db *db, struct arena *a, struct str org_id,
     return db_batch_run(db, &b, NULL, e);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): one parameter for each field */
 bool connection_tools_update(struct db *db, struct arena *a, struct str org_id,
-                             struct str connection_id, struct str name, int enabled,
-                             struct str renamed_to, struct str effect, bool approve,
+                             struct str connection_id, const struct connection_tool_mark *mark,
                              unused_arg int64_t now, struct err *e)
 {
     return rows_change(db, a, &tool_update,
-                       DB_ARGS(A_STR(org_id), A_STR(connection_id), A_STR(name),
-                               enabled < 0 ? A_NULL : A_INT(enabled), A_STR(renamed_to),
-                               A_STR(effect), A_INT(approve)),
+                       DB_ARGS(A_STR(org_id), A_STR(connection_id), A_STR(mark->name),
+                               mark->enabled < 0 ? A_NULL : A_INT(mark->enabled),
+                               A_STR(mark->renamed_to), A_STR(mark->effect), A_INT(mark->approve)),
                        e);
 }

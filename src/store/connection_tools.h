@@ -25,9 +25,14 @@ bool connection_tools_get(struct db *db, struct arena *a, struct str org_id,
 bool connection_tools_record(struct db *db, struct arena *a, struct str org_id,
                              struct str connection_id, const struct connection_tool *tools,
                              size_t n, int64_t now, struct err *e) must_use;
-/* enabled: -1 unchanged; absent strings unchanged; an empty renamed_to or effect clears.
- * ERR_NOT_FOUND. */
+/* What an administrator says of one tool. */
+struct connection_tool_mark {
+    struct str name;               /* whose: as the server gave it */
+    int enabled;                   /* -1: stays, 0, 1 */
+    struct str renamed_to, effect; /* absent: stays; empty: cleared */
+    bool approve;                  /* the definition as last seen */
+};
+/* ERR_NOT_FOUND. */
 bool connection_tools_update(struct db *db, struct arena *a, struct str org_id,
-                             struct str connection_id, struct str name, int enabled,
-                             struct str renamed_to, struct str effect, bool approve, int64_t now,
-                             struct err *e) must_use;
+                             struct str connection_id, const struct connection_tool_mark *mark,
+                             int64_t now, struct err *e) must_use;

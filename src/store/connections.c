@@ -178,21 +178,20 @@ bool connections_set_enabled(struct db *db, struct arena *a, struct str org_id, 
                        DB_ARGS(A_STR(org_id), A_STR(id), A_INT(enabled), A_INT(now)), e);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): one parameter for each field */
 bool connections_note(struct db *db, struct arena *a, struct str org_id, struct str id,
-                      struct str status, struct str era, int64_t tool_count, int64_t now,
-                      struct err *e)
+                      const struct connection_note *note, int64_t now, struct err *e)
 {
     struct db_batch b;
     struct err own;
+    bool has_era = !str_is_absent(note->era);
     e = e ? e : &own;
     db_batch_init(&b, a);
-    if (!str_is_absent(era))
-        db_batch_add(&b, &connection_note_era, DB_ARGS(A_STR(org_id), A_STR(id), A_STR(era)));
+    if (has_era)
+        db_batch_add(&b, &connection_note_era, DB_ARGS(A_STR(org_id), A_STR(id), A_STR(note->era)));
     db_batch_add(&b, &connection_note,
-                 DB_ARGS(A_STR(org_id), A_STR(id), A_STR(status),
-                         str_is_absent(era) ? A_NULL : A_INT(now),
-                         tool_count < 0 ? A_NULL : A_INT(tool_count)));
+                 DB_ARGS(A_STR(org_id), A_STR(id), A_STR(note->status),
+                         has_era ? A_INT(now) : A_NULL,
+                         note->tool_count < 0 ? A_NULL : A_INT(note->tool_count)));
     if (db_batch_run(db, &b, NULL, e))
         return true;
     return rows_failed_at(e, &connection_note) ? err_set(e, ERR_NOT_FOUND, "not found") : false;

@@ -44,11 +44,14 @@ bool connections_update(struct db *db, struct arena *a, const struct connection 
                         struct err *e) must_use;
 bool connections_set_enabled(struct db *db, struct arena *a, struct str org_id, struct str id,
                              bool enabled, int64_t now, struct err *e) must_use;
-/* What Tulle found out itself; does not touch updated_at. Absent or -1: unchanged. Invalidates only
- * when era changes. */
+struct connection_note {
+    struct str status, era; /* absent: stays */
+    int64_t tool_count;     /* -1: stays */
+};
+/* What Tulle found out itself; does not touch updated_at. Invalidates only when era changes.
+ * ERR_NOT_FOUND. */
 bool connections_note(struct db *db, struct arena *a, struct str org_id, struct str id,
-                      struct str status, struct str era, int64_t tool_count, int64_t now,
-                      struct err *e) must_use;
+                      const struct connection_note *note, int64_t now, struct err *e) must_use;
 /* With its credentials and tools. */
 bool connections_delete(struct db *db, struct arena *a, struct str org_id, struct str id,
                         int64_t now, struct err *e) must_use;

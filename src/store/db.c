@@ -5,7 +5,8 @@
 #include "log/metrics.h"
 #include "store/db_adapter.h"
 
-static const struct db_adapter *const adapters[] = {&db_sqlite_adapter};
+static const struct db_adapter *const adapters[] = {&db_sqlite_adapter, &db_postgres_adapter,
+                                                    &db_postgres_short_adapter};
 
 static const struct db_stmt ping = {"ping", "SELECT 1", DB_READ, 0};
 
@@ -15,10 +16,7 @@ struct db_store *db_open(const struct db_config *c, struct err *e)
     for (size_t i = 0; i < ARRAY_LEN(adapters); i++)
         if (str_starts(url, str_c(adapters[i]->scheme)))
             return adapters[i]->open(c, e);
-    if (str_starts(url, STR("postgresql://")) || str_starts(url, STR("postgres://")))
-        err_set(e, ERR_INVALID, "DATABASE_URL: this build has no PostgreSQL support yet");
-    else
-        err_set(e, ERR_INVALID, "DATABASE_URL must begin with sqlite:");
+    err_set(e, ERR_INVALID, "DATABASE_URL must begin with sqlite: or postgresql://");
     return NULL;
 }
 

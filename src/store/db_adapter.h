@@ -56,3 +56,4 @@ bool db_rows_copy(struct arena *a, const struct db_rows *rows, struct db_rows *o
 #define DB_NO_ROW    "no row"
 
 extern const struct db_adapter db_sqlite_adapter;
+extern const struct db_adapter db_postgres_adapter, db_postgres_short_adapter; /* two spellings */

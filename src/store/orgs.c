@@ -137,27 +137,25 @@ bool orgs_count_of_user(struct db *db, struct arena *a, struct str user_id, int6
     return rows_count(db, a, &orgs_of_user_number, DB_ARGS(A_STR(user_id)), out, e);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): one parameter for each field */
-bool orgs_update(struct db *db, struct arena *a, struct str id, struct str name,
-                 struct str description, struct str slug, int audit_arguments, int64_t now,
-                 struct err *e)
+bool orgs_update(struct db *db, struct arena *a, struct str id, const struct org_change *c,
+                 int64_t now, struct err *e)
 {
     struct db_batch b;
     struct err own;
     e = e ? e : &own;
     db_batch_init(&b, a);
     db_batch_add(&b, &org_update,
-                 DB_ARGS(A_STR(id), A_STR(name), A_STR(description), A_STR(slug),
-                         audit_arguments < 0 ? A_NULL : A_INT(audit_arguments), A_INT(now)));
-    if (!str_is_absent(slug))
-        slugs_change(&b, id, STR(""), id, slug, now);
+                 DB_ARGS(A_STR(id), A_STR(c->name), A_STR(c->description), A_STR(c->slug),
+                         c->audit_arguments < 0 ? A_NULL : A_INT(c->audit_arguments), A_INT(now)));
+    if (!str_is_absent(c->slug))
+        slugs_change(&b, id, STR(""), id, c->slug, now);
     struct db_rows results[3];
     if (db_batch_run(db, &b, results, e))
         return true;
     if (slugs_is_taken(e))
-        return slugs_taken(e, slug);
+        return slugs_taken(e, c->slug);
     if (rows_failed_at(e, &org_update))
-        return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : slugs_taken(e, slug);
+        return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : slugs_taken(e, c->slug);
     return false;
 }
 

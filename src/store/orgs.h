@@ -28,11 +28,14 @@ bool orgs_list_of_user(struct db *db, struct arena *a, struct str user_id,
                        struct err *e) must_use;
 bool orgs_count_of_user(struct db *db, struct arena *a, struct str user_id, int64_t *out,
                         struct err *e) must_use;
-/* Absent strings stay as they are. A changed slug retires the old one for 90 days. audit_arguments:
- * -1 unchanged, 0, 1. */
-bool orgs_update(struct db *db, struct arena *a, struct str id, struct str name,
-                 struct str description, struct str slug, int audit_arguments, int64_t now,
-                 struct err *e) must_use;
+struct org_change {
+    struct str name, description, slug; /* absent: stays; a changed slug retires the old one for 90
+                                           days */
+    int audit_arguments;                /* -1: stays, 0, 1 */
+};
+/* ERR_NOT_FOUND; ERR_CONFLICT: slug taken. */
+bool orgs_update(struct db *db, struct arena *a, struct str id, const struct org_change *c,
+                 int64_t now, struct err *e) must_use;
 /* Removes every row of the tenant, audit included; users stay. */
 bool orgs_delete(struct db *db, struct arena *a, struct str id, int64_t now,
                  struct err *e) must_use;

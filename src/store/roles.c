@@ -107,15 +107,14 @@ bool roles_count(struct db *db, struct arena *a, struct str org_id, int64_t *out
     return rows_count(db, a, &roles_number, DB_ARGS(A_STR(org_id)), out, e);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): one parameter for each field */
-bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id, struct str name,
-                  struct str description, struct str statements, int64_t now, struct err *e)
+bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id,
+                  const struct role_change *c, int64_t now, struct err *e)
 {
     struct err own;
     e = e ? e : &own;
     return rows_change(db, a, &role_update,
-                       DB_ARGS(A_STR(org_id), A_STR(id), A_STR(name), A_STR(description),
-                               A_STR(statements), A_INT(now)),
+                       DB_ARGS(A_STR(org_id), A_STR(id), A_STR(c->name), A_STR(c->description),
+                               A_STR(c->statements), A_INT(now)),
                        e) ||
            name_taken(e);
 }

@@ -17,10 +17,12 @@ bool roles_list(struct db *db, struct arena *a, struct str org_id, const struct 
                 struct role **out, size_t *n, struct err *e) must_use;
 bool roles_count(struct db *db, struct arena *a, struct str org_id, int64_t *out,
                  struct err *e) must_use;
-/* Absent strings stay. */
-bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id, struct str name,
-                  struct str description, struct str statements, int64_t now,
-                  struct err *e) must_use;
+struct role_change {
+    struct str name, description, statements; /* absent: stays */
+};
+/* ERR_NOT_FOUND; ERR_CONFLICT: name taken. */
+bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id,
+                  const struct role_change *c, int64_t now, struct err *e) must_use;
 /* Also takes the role from its members; a member left without any role becomes "member". */
 bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id, int64_t now,
                   struct err *e) must_use;

@@ -25,7 +25,7 @@ struct raw_server {
     atomic_int requests;    /* read completely */
     atomic_int hangups;     /* clients that left in the middle of an answer */
     atomic_int go;          /* permits for the steps that wait */
-    atomic_int status;      /* for /status */
+    atomic_int status;      /* for /status and /v1/traces */
     atomic_bool is_ending;
     pthread_mutex_t lock;
     char last[RAW_REQUEST]; /* the last request, under lock */
@@ -166,7 +166,7 @@ static inline bool raw_answer(struct raw_conn *c, const char *path, size_t n)
                  c->s->port);
         return raw_say(c->fd, text);
     }
-    if (strncmp(path, "/status", 7) == 0) {
+    if (strcmp(path, "/status") == 0 || strcmp(path, "/v1/traces") == 0) {
         snprintf(text, sizeof text, "HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n",
                  (int)c->s->status);
         return raw_say(c->fd, text);

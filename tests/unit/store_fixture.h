@@ -1,5 +1,5 @@
 /* A migrated store in a folder of its own, and a body that runs in a fiber with a handle and an
- * arena. */
+ * arena. With TULLE_TEST_POSTGRES=postgresql://... it is a schema of its own in that database. */
 #pragma once
 
 #include <setjmp.h>
@@ -10,17 +10,20 @@
 #include <string.h>
 #include <cmocka.h>
 #include <ftw.h>
+#include <libpq-fe.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/rand.h"
 #include "io/fiber.h"
 #include "store/db.h"
 #include "store/migrate.h"
 
 struct fixture {
     char dir[64];
-    char url[128];
+    char url[512];
+    char schema[32]; /* in PostgreSQL */
     struct offload *offload;
     struct db_store *store;
     struct db *db;
@@ -28,6 +31,41 @@ struct fixture {
     struct err e;
     void (*body)(struct fixture *f);
 };
+
+/* The server to test with, or NULL. TULLE_TEST_STORE=postgres: without one, nothing was tested. */
+static inline const char *fixture_postgres(void)
+{
+    const char *url = getenv("TULLE_TEST_POSTGRES");
+    if (!url && getenv("TULLE_TEST_STORE"))
+        fail_msg("TULLE_TEST_POSTGRES is not set");
+    return url;
+}
+
+/* For what holds for one adapter only. */
+#define ONLY_SQLITE()                                                                              \
+    do {                                                                                           \
+        if (fixture_postgres())                                                                    \
+            skip();                                                                                \
+    } while (0)
+#define ONLY_POSTGRES()                                                                            \
+    do {                                                                                           \
+        if (!fixture_postgres())                                                                   \
+            skip();                                                                                \
+    } while (0)
+
+/* On a connection that has nothing to do with the program's. */
+static inline void fixture_sql(const char *verb, const char *schema, const char *how)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "SET client_min_messages = error; %s SCHEMA %s %s", verb, schema,
+             how);
+    PGconn *pg = PQconnectdb(fixture_postgres());
+    PGresult *r = PQexec(pg, sql);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(pg));
+    PQclear(r);
+    PQfinish(pg);
+}
 
 static inline int fixture_unlink(const char *path, unused_arg const struct stat *s,
                                  unused_arg int type, unused_arg struct FTW *walk)
@@ -69,7 +107,15 @@ static inline void fixture_begin(struct fixture *f)
     *f = (struct fixture){0};
     snprintf(f->dir, sizeof f->dir, "%s/tulle-XXXXXX", P_tmpdir);
     assert_non_null(mkdtemp(f->dir));
-    snprintf(f->url, sizeof f->url, "sqlite:%s/t.db", f->dir);
+    const char *server = fixture_postgres();
+    if (server) {
+        snprintf(f->schema, sizeof f->schema, "t_%016llx", (unsigned long long)rand_u64());
+        snprintf(f->url, sizeof f->url, "%s%coptions=-csearch_path%%3D%s", server,
+                 strchr(server, '?') ? '&' : '?', f->schema);
+        fixture_sql("CREATE", f->schema, "");
+    } else {
+        snprintf(f->url, sizeof f->url, "sqlite:%s/t.db", f->dir);
+    }
     f->offload = offload_new(2, &f->e);
     assert_non_null(f->offload);
 }
@@ -77,6 +123,8 @@ static inline void fixture_begin(struct fixture *f)
 static inline void fixture_end(struct fixture *f)
 {
     offload_free(f->offload);
+    if (f->schema[0])
+        fixture_sql("DROP", f->schema, "CASCADE");
     nftw(f->dir, fixture_unlink, 16, FTW_DEPTH | FTW_PHYS);
 }
 

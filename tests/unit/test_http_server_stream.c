@@ -112,12 +112,12 @@ TEST(a_writer_waits_for_a_slow_reader_and_no_byte_is_lost)
     for (int i = 0; i < 1000; i++)
         fiber_yield();
     size_t flooded = t.flooded;
-    CHECK(t.flooded < 64 * 64 * 1024);
-    CHECK(t.held && request_of(t.held)->stream->queue.n <= 2 * LIMIT_STREAM_QUEUE);
+    CHECK(t.flooded < (size_t)64 * 64 * 1024);
+    CHECK(t.held && request_of(t.held)->stream->queue.n <= (size_t)2 * LIMIT_STREAM_QUEUE);
     CHECK(client_gets(&c, "\r\n0\r\n\r\n"));
-    CHECK(t.flooded > flooded && c.in.n > 64 * 64 * 1024);
+    CHECK(t.flooded > flooded && c.in.n > (size_t)64 * 64 * 1024);
     wait_until_quiet();
-    CHECK(t.last_bytes == 64 * 64 * 1024);
+    CHECK(t.last_bytes == (int64_t)64 * 64 * 1024);
     client_close(&c);
 }
 

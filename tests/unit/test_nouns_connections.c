@@ -5,14 +5,17 @@
 
 static const struct db_page first_page = {.limit = 50};
 
+#define NOTE(...) (&(struct connection_note){__VA_ARGS__})
+#define MARK(...) (&(struct connection_tool_mark){STR("find"), __VA_ARGS__})
+
 static void registry_body(struct fixture *f)
 {
     struct tenant t = make_tenant(f, "team"), other = make_tenant(f, "other");
     struct connection c, *items;
     size_t n = 0;
     int64_t count = 0, now = clock_wall_ms();
-    OK(f,
-       connections_note(f->db, f->a, t.org, t.conn, STR("healthy"), STR("session"), 5, now, &f->e));
+    OK(f, connections_note(f->db, f->a, t.org, t.conn, NOTE(STR("healthy"), STR("session"), 5), now,
+                           &f->e));
     OK(f, connections_get(f->db, f->a, t.org, t.conn, &c, &f->e));
     assert_str(c.status, "healthy");
     assert_true(c.era_at == now && c.tool_count == 5 && c.updated_at == NOW && c.enabled);
@@ -71,20 +74,22 @@ static void note_body(struct fixture *f)
     struct tenant t = make_tenant(f, "team");
     struct connection c;
     uint64_t epoch = db_epoch(f->store);
-    OK(f, connections_note(f->db, f->a, t.org, t.conn, STR("down"), STR_NONE, -1, NOW, &f->e));
+    OK(f,
+       connections_note(f->db, f->a, t.org, t.conn, NOTE(STR("down"), STR_NONE, -1), NOW, &f->e));
     assert_int_equal(db_epoch(f->store), epoch);
-    OK(f, connections_note(f->db, f->a, t.org, t.conn, STR_NONE, STR("session"), -1, NOW, &f->e));
+    OK(f, connections_note(f->db, f->a, t.org, t.conn, NOTE(STR_NONE, STR("session"), -1), NOW,
+                           &f->e));
     assert_int_not_equal(db_epoch(f->store), epoch);
     epoch = db_epoch(f->store);
-    OK(f,
-       connections_note(f->db, f->a, t.org, t.conn, STR_NONE, STR("session"), 3, NOW + 5, &f->e));
+    OK(f, connections_note(f->db, f->a, t.org, t.conn, NOTE(STR_NONE, STR("session"), 3), NOW + 5,
+                           &f->e));
     assert_int_equal(db_epoch(f->store), epoch);
     OK(f, connections_get(f->db, f->a, t.org, t.conn, &c, &f->e));
     assert_str(c.status, "down");
     assert_true(c.era_at == NOW + 5 && c.tool_count == 3);
     FAILS(f, ERR_NOT_FOUND,
-          connections_note(f->db, f->a, t.org, STR("conn_x"), STR("down"), STR("session"), 1, NOW,
-                           &f->e));
+          connections_note(f->db, f->a, t.org, STR("conn_x"), NOTE(STR("down"), STR("session"), 1),
+                           NOW, &f->e));
 }
 
 static void a_note_invalidates_only_when_the_era_changes(unused_arg void **state)
@@ -97,8 +102,8 @@ static void tools_body(struct fixture *f)
     struct tenant t = make_tenant(f, "team");
     struct connection_tool got, *items;
     size_t n = 0;
-    OK(f, connection_tools_update(f->db, f->a, t.org, t.conn, STR("find"), 0, STR("look"),
-                                  STR("read"), true, NOW, &f->e));
+    OK(f, connection_tools_update(f->db, f->a, t.org, t.conn,
+                                  MARK(0, STR("look"), STR("read"), true), NOW, &f->e));
     struct connection_tool seen[] = {
         {.name = STR("find"), .hash = STR("h2"), .definition = STR("{\"a\":1}")},
         {.name = STR("drop"), .hash = STR("d"), .definition = STR("{}")}};
@@ -112,16 +117,16 @@ static void tools_body(struct fixture *f)
     OK(f, connection_tools_record(f->db, f->a, t.org, t.conn, seen, 1, NOW + 20, &f->e));
     OK(f, connection_tools_get(f->db, f->a, t.org, t.conn, STR("find"), &got, &f->e));
     assert_true(got.changed_at == NOW + 10 && got.last_seen_at == NOW + 20);
-    OK(f, connection_tools_update(f->db, f->a, t.org, t.conn, STR("find"), -1, STR(""), STR_NONE,
-                                  false, NOW, &f->e));
+    OK(f, connection_tools_update(f->db, f->a, t.org, t.conn, MARK(-1, STR(""), STR_NONE, false),
+                                  NOW, &f->e));
     OK(f, connection_tools_list(f->db, f->a, t.org, t.conn, &items, &n, &f->e));
     assert_int_equal(n, 2);
     assert_true(items[0].enabled); /* drop: new */
     assert_true(str_is_absent(items[1].renamed_to) && !items[1].enabled);
     assert_str(items[1].effect, "read");
     FAILS(f, ERR_NOT_FOUND,
-          connection_tools_update(f->db, f->a, STR("org_x"), t.conn, STR("find"), 1, STR_NONE,
-                                  STR_NONE, false, NOW, &f->e));
+          connection_tools_update(f->db, f->a, STR("org_x"), t.conn,
+                                  MARK(1, STR_NONE, STR_NONE, false), NOW, &f->e));
     FAILS(f, ERR_CONFLICT,
           connection_tools_record(f->db, f->a, STR("org_x"), t.conn, seen, 1, NOW, &f->e));
 }
@@ -181,10 +186,14 @@ static size_t mentions_everywhere(struct fixture *f, struct str text, size_t *n_
 {
     static const struct db_stmt tables[] = {
         {"tables", "SELECT name FROM sqlite_master WHERE type = 'table'", DB_LIST, 0},
-        {"audit_tables", "SELECT name FROM sqlite_master WHERE type = 'table'", DB_LIST, DB_AUDIT}};
+        {"audit_tables", "SELECT name FROM sqlite_master WHERE type = 'table'", DB_LIST, DB_AUDIT},
+        {"pg_tables",
+         "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()",
+         DB_LIST, 0}};
+    size_t first = fixture_postgres() ? 2 : 0, end = fixture_postgres() ? 3 : 2;
     size_t n = 0;
     *n_tables = 0;
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+    for (size_t i = first; i < end; i++) {
         struct db_rows r;
         OK(f, db_run(f->db, f->a, &tables[i], DB_NO_ARGS, &r, &f->e));
         for (size_t row = 0; row < r.n_rows; row++) {

@@ -3,6 +3,8 @@
 
 static const struct db_page first_page = {.limit = 50};
 
+#define CHANGE(...) (&(struct org_change){__VA_ARGS__})
+
 static void users_body(struct fixture *f)
 {
     struct user u;
@@ -49,7 +51,8 @@ static void slug_body(struct fixture *f)
     struct org o;
     struct str owner = make_user(f, "o@x.example");
     struct str one = make_org(f, "one", owner), two = make_org(f, "two", owner);
-    OK(f, orgs_update(f->db, f->a, one, STR_NONE, STR("what we do"), STR("uno"), 1, NOW, &f->e));
+    OK(f, orgs_update(f->db, f->a, one, CHANGE(STR_NONE, STR("what we do"), STR("uno"), 1), NOW,
+                      &f->e));
     OK(f, orgs_get(f->db, f->a, one, &o, &f->e));
     assert_str(o.slug, "uno");
     assert_str(o.name, "Org");
@@ -59,15 +62,15 @@ static void slug_body(struct fixture *f)
     /* NOW lies years back: the old slug no longer resolves, and still nobody else gets it */
     FAILS(f, ERR_NOT_FOUND, orgs_by_slug(f->db, f->a, STR("one"), &o, &f->e));
     FAILS(f, ERR_CONFLICT,
-          orgs_update(f->db, f->a, two, STR_NONE, STR_NONE, STR("one"), -1, NOW, &f->e));
+          orgs_update(f->db, f->a, two, CHANGE(STR_NONE, STR_NONE, STR("one"), -1), NOW, &f->e));
     FAILS(f, ERR_CONFLICT,
-          orgs_update(f->db, f->a, two, STR_NONE, STR_NONE, STR("uno"), -1, NOW, &f->e));
+          orgs_update(f->db, f->a, two, CHANGE(STR_NONE, STR_NONE, STR("uno"), -1), NOW, &f->e));
     struct org thief = {.id = new_id(f, "org"), .slug = STR("one"), .name = STR("x")};
     FAILS(f, ERR_CONFLICT, orgs_insert(f->db, f->a, &thief, STR("w"), owner, &f->e));
     FAILS(f, ERR_NOT_FOUND, orgs_get(f->db, f->a, thief.id, &o, &f->e));
 
     int64_t now = clock_wall_ms();
-    OK(f, orgs_update(f->db, f->a, one, STR_NONE, STR_NONE, STR("one"), -1, now, &f->e));
+    OK(f, orgs_update(f->db, f->a, one, CHANGE(STR_NONE, STR_NONE, STR("one"), -1), now, &f->e));
     OK(f, orgs_by_slug(f->db, f->a, STR("uno"), &o, &f->e)); /* retired just now */
     assert_true(str_eq(o.id, one));
     assert_true(o.audit_arguments);
@@ -77,9 +80,9 @@ static void slug_body(struct fixture *f)
     FAILS(f, ERR_NOT_FOUND, orgs_by_slug(f->db, f->a, STR("uno"), &o, &f->e));
     OK(f, orgs_by_slug(f->db, f->a, STR("one"), &o, &f->e));
     clock_shift_for_test(0);
-    FAILS(
-        f, ERR_NOT_FOUND,
-        orgs_update(f->db, f->a, STR("org_none"), STR("x"), STR_NONE, STR("new"), -1, NOW, &f->e));
+    FAILS(f, ERR_NOT_FOUND,
+          orgs_update(f->db, f->a, STR("org_none"), CHANGE(STR("x"), STR_NONE, STR("new"), -1), NOW,
+                      &f->e));
 }
 
 static void a_retired_slug_leads_home_for_90_days_and_goes_to_nobody_else(unused_arg void **state)
@@ -172,7 +175,8 @@ static void roles_body(struct fixture *f)
     struct member m;
     size_t n = 0;
     FAILS(f, ERR_CONFLICT, roles_insert(f->db, f->a, t.org, &twin, &f->e));
-    OK(f, roles_update(f->db, f->a, t.org, t.role, STR_NONE, STR("d"), STR("[1]"), NOW, &f->e));
+    struct role_change change = {.description = STR("d"), .statements = STR("[1]")};
+    OK(f, roles_update(f->db, f->a, t.org, t.role, &change, NOW, &f->e));
     OK(f, roles_get(f->db, f->a, t.org, t.role, &r, &f->e));
     assert_str(r.name, "reader");
     assert_str(r.statements, "[1]");

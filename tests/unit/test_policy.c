@@ -327,7 +327,7 @@ static void no_narrowing_ever_grants(void **state)
     struct arena *a = arena_new(64 << 20);
     assert_non_null(a);
     size_t n_seen = 0;
-    for (size_t i = 0; i < 6 * 4 * 4 * 8 * 4 * 5; i++) {
+    for (size_t i = 0; i < (size_t)6 * 4 * 4 * 8 * 4 * 5; i++) {
         size_t x = i;
         struct who plain = {.roles = roles[x % 4]};
         plain.statements = statements[(x /= 4) % 6];

@@ -71,11 +71,12 @@ static void a_long_text_is_cut_and_stays_json(void **state)
     (void)state;
     struct arena *a = arena_new(4 << 20);
     char *text = arena_alloc(a, 100000);
+    static const char entry[] = {'"', '\\', '"', 'x', '"', ','};
     size_t n = 0;
     text[n++] = '[';
     while (n < 90000) {
-        memcpy(text + n, "\"\\\"x\",", 6);
-        n += 6;
+        memcpy(text + n, entry, sizeof entry);
+        n += sizeof entry;
     }
     text[n - 1] = ']';
     struct str out = redact_json(a, (struct str){text, n});

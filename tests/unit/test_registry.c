@@ -152,7 +152,7 @@ WORLD_TEST(cursors_page_through_and_belong_to_one_caller)
     assert_true(str_is_absent(cursor));
     const struct jvalue *first = call(w, w->admin, "CONNECTION_LIST", STR("{\"limit\":2}"));
     struct str old = ARGS("{\"cursor\":\"%.*s\"}", STR_FMT(jv_get_str(first, "next_cursor")));
-    clock_shift_for_test(25 * 60 * 60 * 1000);
+    clock_shift_for_test((int64_t)25 * 60 * 60 * 1000);
     refused(w, w->admin, "CONNECTION_LIST", old, ERR_INVALID);
     clock_shift_for_test(0);
 }

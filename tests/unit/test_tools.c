@@ -1,6 +1,8 @@
 /* What each family of management tools does, and whom it refuses. */
 #include "unit/registry_fixture.h"
 
+#include "store/browser_sessions.h"
+
 /* ---- organizations, members, roles ---- */
 
 WORLD_TEST(only_operators_create_organizations_unless_everyone_may)
@@ -21,7 +23,10 @@ WORLD_TEST(only_operators_create_organizations_unless_everyone_may)
     refused(w, w->member, "ORGANIZATION_CREATE", STR("{\"name\":\"x\",\"slug\":\"oauth\"}"),
             ERR_INVALID);
     /* A key lists the organization it belongs to, a person all of theirs. */
-    assert_int_equal(item_count(call(w, w->member, "ORGANIZATION_LIST", STR("{}"))), 1);
+    struct caller bound = *w->member;
+    bound.key_id = STR("key_1");
+    assert_int_equal(item_count(call(w, &bound, "ORGANIZATION_LIST", STR("{}"))), 1);
+    assert_int_equal(item_count(call(w, w->member, "ORGANIZATION_LIST", STR("{}"))), 2);
     struct caller person = *w->member;
     person.org_id = STR_NONE;
     const struct jvalue *all = call(w, &person, "ORGANIZATION_LIST", STR("{}"));
@@ -237,8 +242,9 @@ WORLD_TEST(a_credential_is_sealed_and_never_shown)
     OK(w->f, credentials_get(w->sv.db, w->a, w->org, id, STR(""), &row, &w->f->e));
     assert_true(str_find(row.sealed, STR("hunter2")) == SIZE_MAX);
     struct secret plain = {0};
-    OK(w->f, vault_open(w->sv.vault, w->a, w->org, STR("credentials"), STR("sealed"),
-                        ARGS("%.*s/", STR_FMT(id)), row.sealed, &plain, &w->f->e));
+    struct vault_place place = {w->org, STR("credentials"), STR("sealed"),
+                                ARGS("%.*s/", STR_FMT(id))};
+    OK(w->f, vault_open(w->sv.vault, w->a, &place, row.sealed, &plain, &w->f->e));
     assert_str(secret_reveal(&plain), "{\"bearer\":\"hunter2\"}");
     secret_end(&plain);
     const struct jvalue *status = call(w, w->member, "CONNECTION_CREDENTIAL_STATUS",
@@ -445,6 +451,47 @@ WORLD_TEST(people_see_themselves_and_their_colleagues)
     refused(w, w->member, "USER_UPDATE", STR("{\"name\":\"a\\u0007\"}"), ERR_INVALID);
 }
 
+/* ---- invitations, sessions ---- */
+
+WORLD_TEST(an_invitation_gives_no_more_than_the_inviter_has)
+{
+    const struct jvalue *made = call(w, w->admin, "ORGANIZATION_INVITATION_CREATE",
+                                     STR("{\"email\":\" New@X.example \",\"role\":\"admin\"}"));
+    assert_str(item_str(made, "email"), "new@x.example");
+    assert_true(str_find(jv_get_str(made, "url"), STR("/invite/")) != SIZE_MAX);
+    refused(w, w->admin, "ORGANIZATION_INVITATION_CREATE",
+            STR("{\"email\":\"a@x.example\",\"role\":\"owner\"}"), ERR_FORBIDDEN);
+    refused(w, w->admin, "ORGANIZATION_INVITATION_CREATE",
+            STR("{\"email\":\"a@x.example\",\"role\":\"king\"}"), ERR_INVALID);
+    refused(w, w->member, "ORGANIZATION_INVITATION_CREATE",
+            STR("{\"email\":\"a@x.example\",\"role\":\"member\"}"), ERR_NOT_FOUND);
+    assert_int_equal(item_count(call(w, w->owner, "ORGANIZATION_INVITATION_LIST", STR("{}"))), 1);
+    assert_int_equal(item_count(call(w, w->stranger, "ORGANIZATION_INVITATION_LIST", STR("{}"))),
+                     0);
+    struct str cancel =
+        arena_printf(w->a, "{\"invitation_id\":\"%.*s\"}", STR_FMT(item_str(made, "id")));
+    refused(w, w->stranger, "ORGANIZATION_INVITATION_CANCEL", cancel, ERR_NOT_FOUND);
+    call(w, w->owner, "ORGANIZATION_INVITATION_CANCEL", cancel);
+    refused(w, w->owner, "ORGANIZATION_INVITATION_CANCEL", cancel, ERR_NOT_FOUND);
+}
+
+WORLD_TEST(people_end_their_own_sessions_only)
+{
+    struct browser_session_row s = {.id = STR("ses_1"),
+                                    .hash = STR("h"),
+                                    .user_id = w->owner->user_id,
+                                    .proof = STR("password"),
+                                    .created_at = clock_wall_ms()};
+    s.expires_at = s.created_at + 60 * 1000;
+    OK(w->f, browser_sessions_insert(w->sv.db, w->a, &s, STR_NONE, &w->f->e));
+    assert_int_equal(item_count(call(w, w->owner, "SESSION_LIST", STR("{}"))), 1);
+    assert_int_equal(item_count(call(w, w->admin, "SESSION_LIST", STR("{}"))), 0);
+    struct str revoke = STR("{\"session_id\":\"ses_1\"}");
+    refused(w, w->admin, "SESSION_REVOKE", revoke, ERR_NOT_FOUND);
+    call(w, w->owner, "SESSION_REVOKE", revoke);
+    assert_int_equal(item_count(call(w, w->owner, "SESSION_LIST", STR("{}"))), 0);
+}
+
 /* Fails when a tool has been added that nothing here calls; those that need a server are called end
  * to end. */
 static void every_tool_is_called(void **state)
@@ -479,6 +526,8 @@ int main(void)
         cmocka_unit_test(a_key_is_shown_once_and_works),
         cmocka_unit_test(a_narrow_key_begets_no_wider_one),
         cmocka_unit_test(people_see_themselves_and_their_colleagues),
+        cmocka_unit_test(an_invitation_gives_no_more_than_the_inviter_has),
+        cmocka_unit_test(people_end_their_own_sessions_only),
         cmocka_unit_test(every_tool_is_called),
     };
     return cmocka_run_group_tests(rows, NULL, NULL);

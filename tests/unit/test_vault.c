@@ -22,13 +22,13 @@ static struct str org_with_key(struct fixture *f, const struct keyring *k, const
     return o.id;
 }
 
-#define PLACE(row) STR("credentials"), STR("sealed"), STR(row)
+#define PLACE(org, row) (&(struct vault_place){org, STR("credentials"), STR("sealed"), STR(row)})
 
 static void opens_as(struct fixture *f, struct vault *v, struct str org, struct str sealed,
                      const char *text)
 {
     struct secret s = {0};
-    OK(f, vault_open(v, f->a, org, PLACE("r1"), sealed, &s, &f->e));
+    OK(f, vault_open(v, f->a, PLACE(org, "r1"), sealed, &s, &f->e));
     assert_true(str_eq(secret_reveal(&s), str_c(text)));
     secret_end(&s);
 }
@@ -40,23 +40,23 @@ static void seal_body(struct fixture *f)
     struct str org = org_with_key(f, &k, "one"), other = org_with_key(f, &k, "two"), sealed, again;
     struct vault *v = vault_new(&k, f->db, &f->e);
     struct secret s = {0};
-    OK(f, vault_seal(v, f->a, org, PLACE("r1"), STR("hunter2"), &sealed, &f->e));
-    OK(f, vault_seal(v, f->a, org, PLACE("r1"), STR("hunter2"), &again, &f->e));
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("hunter2"), &sealed, &f->e));
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("hunter2"), &again, &f->e));
     assert_false(str_eq(sealed, again));
     assert_true(str_find(sealed, STR("hunter2")) == SIZE_MAX);
     opens_as(f, v, org, sealed, "hunter2");
 
-    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, org, PLACE("r2"), sealed, &s, &f->e));
-    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, other, PLACE("r1"), sealed, &s, &f->e));
-    FAILS(f, ERR_INTERNAL,
-          vault_open(v, f->a, org, STR("oauth"), STR("sealed"), STR("r1"), sealed, &s, &f->e));
+    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, PLACE(org, "r2"), sealed, &s, &f->e));
+    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, PLACE(other, "r1"), sealed, &s, &f->e));
+    struct vault_place elsewhere = {org, STR("oauth"), STR("sealed"), STR("r1")};
+    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, &elsewhere, sealed, &s, &f->e));
     char *bent = arena_cstr(f->a, sealed);
     bent[sealed.n / 2] = bent[sealed.n / 2] == 'A' ? 'B' : 'A';
-    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, org, PLACE("r1"), str_c(bent), &s, &f->e));
-    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, org, PLACE("r1"), STR("plain"), &s, &f->e));
-    FAILS(f, ERR_NOT_FOUND, vault_open(v, f->a, STR("org_x"), PLACE("r1"), sealed, &s, &f->e));
+    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, PLACE(org, "r1"), str_c(bent), &s, &f->e));
+    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, PLACE(org, "r1"), STR("plain"), &s, &f->e));
+    FAILS(f, ERR_NOT_FOUND, vault_open(v, f->a, PLACE(STR("org_x"), "r1"), sealed, &s, &f->e));
 
-    OK(f, vault_seal(v, f->a, org, PLACE("r1"), STR(""), &sealed, &f->e));
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR(""), &sealed, &f->e));
     opens_as(f, v, org, sealed, "");
     vault_free(v);
     keyring_end(&k);
@@ -74,9 +74,9 @@ static void shred_body(struct fixture *f)
     struct str org = org_with_key(f, &k, "one"), sealed;
     struct vault *v = vault_new(&k, f->db, &f->e);
     struct secret s = {0};
-    OK(f, vault_seal(v, f->a, org, PLACE("r1"), STR("x"), &sealed, &f->e));
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("x"), &sealed, &f->e));
     OK(f, orgs_delete(f->db, f->a, org, NOW, &f->e));
-    FAILS(f, ERR_NOT_FOUND, vault_open(v, f->a, org, PLACE("r1"), sealed, &s, &f->e));
+    FAILS(f, ERR_NOT_FOUND, vault_open(v, f->a, PLACE(org, "r1"), sealed, &s, &f->e));
     vault_free(v);
     keyring_end(&k);
 }
@@ -120,14 +120,14 @@ static void rotate_body(struct fixture *f)
     for (int i = 0; i < ORGS; i++)
         org = org_with_key(f, &a, arena_printf(f->a, "o%d", i).p);
     struct vault *v = vault_new(&a, f->db, &f->e);
-    OK(f, vault_seal(v, f->a, org, PLACE("r1"), STR("kept"), &sealed, &f->e));
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("kept"), &sealed, &f->e));
     vault_free(v);
 
     int64_t n = 0;
     struct secret s = {0};
     v = vault_new(&b, f->db, &f->e);
     FAILS(f, ERR_INTERNAL, vault_rotate(v, f->a, &n, &f->e));
-    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, org, PLACE("r1"), sealed, &s, &f->e));
+    FAILS(f, ERR_INTERNAL, vault_open(v, f->a, PLACE(org, "r1"), sealed, &s, &f->e));
     vault_free(v);
     v = vault_new(&both, f->db, &f->e);
     OK(f, vault_rotate(v, f->a, &n, &f->e));

@@ -24,6 +24,16 @@ function noteCalled(name) {
     if (process.env.TULLE_CALLED_FILE) appendFileSync(process.env.TULLE_CALLED_FILE, `called ${name}\n`);
 }
 
+const dataDirs = [];
+process.on('exit', () => {
+    for (const dir of dataDirs) rmSync(dir, { recursive: true, force: true });
+});
+
+function makeDataDir() {
+    dataDirs.push(mkdtempSync(join(tmpdir(), 'tulle-e2e-')));
+    return dataDirs.at(-1);
+}
+
 class Tulle {
     constructor(env, dataDir, port) {
         this.dataDir = dataDir;
@@ -165,11 +175,11 @@ class Tulle {
 
 /** A Tulle with a fresh data directory, serving. env: settings. */
 export async function startTulle({ env = {}, args = [], dataDir, port } = {}) {
-    const tulle = new Tulle(env, dataDir ?? mkdtempSync(join(tmpdir(), 'tulle-e2e-')), port ?? await freePort());
+    const tulle = new Tulle(env, dataDir ?? makeDataDir(), port ?? await freePort());
     return tulle.serve(args);
 }
 
 /** The same without serving: for the administrative commands alone. */
 export async function prepareTulle({ env = {} } = {}) {
-    return new Tulle(env, mkdtempSync(join(tmpdir(), 'tulle-e2e-')), await freePort());
+    return new Tulle(env, makeDataDir(), await freePort());
 }

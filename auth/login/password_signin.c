@@ -1,0 +1,201 @@
+#include "auth/login/password_signin.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "auth/login/login_audit.h"
+#include "auth/session/password_work.h"
+#include "auth/session/session.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "io/fiber.h"
+#include "store/passwords.h"
+#include "store/signin_failures.h"
+#include "store/users.h"
+
+enum { HOUR_MS = 60 * 60 * 1000, NAME_SIZE = 80 };
+static const struct signin_rule account_rule = {.free = 5, .window_ms = HOUR_MS};
+static const struct signin_rule address_rule = {.free = 20, .window_ms = HOUR_MS};
+
+/* ---- what is counted ---- */
+
+struct counted {
+    char account[NAME_SIZE];
+    char address[NAME_SIZE]; /* "": this peer is not counted by address */
+};
+
+/* Loopback, private, link-local: many people may stand behind it (a reverse proxy). */
+static bool is_private_v4(const uint8_t b[4])
+{
+    return b[0] == 127 || b[0] == 10 || (b[0] == 172 && (b[1] & 0xF0) == 16) ||
+           (b[0] == 192 && b[1] == 168) || (b[0] == 169 && b[1] == 254) ||
+           (b[0] == 100 && (b[1] & 0xC0) == 64) || b[0] == 0;
+}
+
+/* A public IPv4 address, or the /64 of an IPv6 one: what one customer of a provider has. */
+static void address_name(const struct http_request *rq, char out[NAME_SIZE])
+{
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    uint8_t v4[4], v6[16];
+    char hex[17];
+    out[0] = '\0';
+    bool is_v4 = inet_pton(AF_INET, rq->peer, v4) == 1;
+    bool is_v6 = !is_v4 && inet_pton(AF_INET6, rq->peer, v6) == 1;
+    if (is_v6 && memcmp(v6, mapped, sizeof(mapped)) == 0) {
+        memcpy(v4, v6 + sizeof(mapped), sizeof(v4));
+        is_v4 = true;
+    }
+    if (is_v4 && !is_private_v4(v4)) {
+        text_hex(hex, v4, sizeof(v4));
+        (void)snprintf(out, NAME_SIZE, "address %s", hex);
+    } else if (!is_v4 && is_v6 && (v6[0] & 0xE0) == 0x20) { /* global unicast */
+        text_hex(hex, v6, 8);
+        (void)snprintf(out, NAME_SIZE, "address %s", hex);
+    }
+}
+
+static void counted_fill(const struct http_request *rq, struct str email, struct counted *out)
+{
+    char hex[65];
+    struct sha256 digest = hash_sha256(email);
+    hash_hex(&digest, hex);
+    (void)snprintf(out->account, sizeof(out->account), "account %s", hex);
+    address_name(rq, out->address);
+}
+
+static bool must_wait(int64_t wait_until, int64_t now, struct err *e)
+{
+    long long minutes = (long long)((wait_until - now + 59999) / 60000);
+    return err_set(e, ERR_RATE_LIMITED, "Too many failed attempts: try again in %lld minute%s.",
+                   minutes, minutes == 1 ? "" : "s");
+}
+
+static bool attempt_count(struct http_request *rq, const struct counted *c, struct err *e)
+{
+    struct services *sv = rq->context;
+    int64_t now = clock_wall_ms(), wait_until;
+    if (c->address[0] && !signin_failures_count(sv->db, rq->arena, str_c(c->address), &address_rule,
+                                                now, &wait_until, e))
+        return false;
+    if (c->address[0] && wait_until)
+        return must_wait(wait_until, now, e);
+    if (!signin_failures_count(sv->db, rq->arena, str_c(c->account), &account_rule, now,
+                               &wait_until, e))
+        return false;
+    return !wait_until || must_wait(wait_until, now, e);
+}
+
+/* The attempt was right, or could not be judged. */
+static bool attempt_settle(struct http_request *rq, const struct counted *c, bool is_right,
+                           struct err *e)
+{
+    struct services *sv = rq->context;
+    bool is_good = is_right ? signin_failures_forget(sv->db, rq->arena, str_c(c->account), e)
+                            : signin_failures_refund(sv->db, rq->arena, str_c(c->account), e);
+    return is_good &&
+           (!c->address[0] || signin_failures_refund(sv->db, rq->arena, str_c(c->address), e));
+}
+
+/* ---- judging ---- */
+
+static bool refused(struct err *e, const char *why)
+{
+    err_set(e, ERR_UNAUTHENTICATED, "The e-mail address or the password is wrong.");
+    return err_detail(e, "%s", why);
+}
+
+/* Who has the address, and their hash; both absent when there is no such account. */
+static bool account_find(struct http_request *rq, struct str email, struct user *user,
+                         struct str *hash, struct err *e)
+{
+    struct services *sv = rq->context;
+    *user = (struct user){0};
+    *hash = STR_NONE;
+    bool is_found = users_by_email(sv->db, rq->arena, email, user, e);
+    if (!is_found && e->code != ERR_NOT_FOUND)
+        return false;
+    /* The second look-up is made for unknown accounts too. */
+    if (!passwords_get(sv->db, rq->arena, is_found ? user->id : STR(""), hash, e) &&
+        e->code != ERR_NOT_FOUND)
+        return false;
+    if (!is_found || user->disabled_at) {
+        *hash = STR_NONE;
+    }
+    return true;
+}
+
+static bool judge(struct http_request *rq, struct str email, struct str password, struct user *user,
+                  struct err *e)
+{
+    struct services *sv = rq->context;
+    struct str hash;
+    bool is_right;
+    if (!account_find(rq, email, user, &hash, e) ||
+        !password_work_verify(sv, password, hash, &is_right, e))
+        return false;
+    if (is_right)
+        return true;
+    return refused(e, str_is_absent(user->id) ? "no such account"
+                      : user->disabled_at     ? "the account is disabled"
+                      : str_is_absent(hash)   ? "the account has no password"
+                                              : "wrong password");
+}
+
+static struct str email_lower(struct arena *a, struct str given)
+{
+    char *copy = arena_cstr(a, str_slice(str_trim(given), 0, LIMIT_EMAIL));
+    if (!copy)
+        return STR("");
+    text_lower(copy, strlen(copy));
+    return str_c(copy);
+}
+
+/* Counts, judges, settles, records a failure. *user: who it was. */
+static bool prove(struct http_request *rq, const char *method, struct str email,
+                  struct str password, struct user *user, struct err *e)
+{
+    struct services *sv = rq->context;
+    struct counted counted;
+    *user = (struct user){0};
+    email = email_lower(rq->arena, email);
+    counted_fill(rq, email, &counted);
+    bool is_good = attempt_count(rq, &counted, e) && judge(rq, email, password, user, e);
+    if (is_good)
+        return attempt_settle(rq, &counted, true, e);
+    bool is_failure = e->code == ERR_UNAUTHENTICATED || e->code == ERR_RATE_LIMITED;
+    struct err ignored; /* *e says what happened */
+    struct login_event event = {.method = method,
+                                .user_id = user->id,
+                                .outcome = "denied",
+                                .error = e->detail[0] ? e->detail : e->msg};
+    fiber_shield(true);
+    if (!is_failure)
+        (void)!attempt_settle(rq, &counted, false, &ignored);
+    else if (!login_audit(sv, rq, &event, &ignored))
+        *e = ignored;
+    fiber_shield(false);
+    return false;
+}
+
+bool password_signin(struct http_request *rq, struct str email, struct str password, struct err *e)
+{
+    struct services *sv = rq->context;
+    struct user user;
+    if (!prove(rq, "signin", email, password, &user, e))
+        return false;
+    const struct login_event event = {
+        .method = "signin", .user_id = user.id, .name = STR("password"), .outcome = "ok"};
+    return login_audit(sv, rq, &event, e) && session_start(rq, user.id, STR("password"), e);
+}
+
+bool password_prove(struct http_request *rq, struct str email, struct str password,
+                    struct str *user_id, struct err *e)
+{
+    struct user user;
+    if (!prove(rq, "password_prove", email, password, &user, e))
+        return false;
+    *user_id = user.id;
+    return true;
+}

@@ -1,0 +1,10 @@
+/* Client registration (RFC 7591) and its management (RFC 7592). Nobody needs a credential to register, so a client is
+ * worth nothing until a person consents to it. */
+#pragma once
+
+#include "io/http.h"
+
+/* POST /oauth/register: identical metadata of public clients answers the same client_id. */
+void register_post(struct http_request *rq);
+/* GET, PUT, DELETE /oauth/register/:client */
+void register_manage(struct http_request *rq);

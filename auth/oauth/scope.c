@@ -1,0 +1,90 @@
+#include "auth/oauth/scope.h"
+
+#include "base/buf.h"
+#include "base/limits.h"
+
+/* Known to OpenID Connect, but nothing is answered for them yet: neither an error nor granted. */
+#define SCOPES_IGNORED "openid profile email"
+
+/* RFC 6749 section 3.3: printable ASCII but '"' and '\'. */
+static bool scope_is_clean(struct str scope)
+{
+    for (size_t i = 0; i < scope.n; i++) {
+        unsigned char c = (unsigned char)scope.p[i];
+        if (c < 0x20 || c > 0x7E || c == '"' || c == '\\')
+            return false;
+    }
+    return scope.n <= LIMIT_SCOPE;
+}
+
+static bool has_mcp(struct str scope)
+{
+    return str_list_has(scope, STR("mcp")) || str_list_has(scope, STR("mcp:read")) ||
+           str_list_has(scope, STR("mcp:manage"));
+}
+
+/* Adds the word once. */
+static void word_add(struct buf *out, struct str word)
+{
+    if (str_list_has(buf_str(out), word))
+        return;
+    if (out->n)
+        buf_add_char(out, ' ');
+    buf_add(out, word);
+}
+
+static struct str finish(struct arena *a, struct buf *text)
+{
+    if (!has_mcp(buf_str(text)))
+        word_add(text, STR(SCOPE_DEFAULT));
+    struct str out = buf_ok(text) ? arena_dup(a, buf_str(text)) : STR_NONE;
+    buf_end(text);
+    return out;
+}
+
+bool scope_at_authorize(struct arena *a, struct str asked, struct str *out, struct err *e)
+{
+    struct buf text;
+    struct str rest = asked, word;
+    size_t n_known = 0, n_unknown = 0;
+    if (!scope_is_clean(asked))
+        return err_set(e, ERR_INVALID_SCOPE, "scope has characters that no scope has");
+    buf_init(&text, LIMIT_SCOPE);
+    while (asked.n && str_next(&rest, ' ', &word)) {
+        if (word.n == 0)
+            continue;
+        bool is_known = str_list_has(STR(SCOPES_SUPPORTED), word);
+        if (is_known)
+            word_add(&text, word);
+        if (is_known || str_list_has(STR(SCOPES_IGNORED), word))
+            n_known++;
+        else
+            n_unknown++;
+    }
+    *out = finish(a, &text);
+    if (str_is_absent(*out))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    return n_known > 0 || n_unknown == 0 ||
+           err_set(e, ERR_INVALID_SCOPE, "scope names nothing known; known are: " SCOPES_SUPPORTED);
+}
+
+struct str scope_for_resource(struct arena *a, struct str scope, struct str resource)
+{
+    struct buf text;
+    struct str rest = scope, word;
+    bool is_management = str_eq(resource, STR("management"));
+    buf_init(&text, LIMIT_SCOPE);
+    while (str_next(&rest, ' ', &word))
+        if (is_management || !str_eq(word, STR("mcp:manage")))
+            word_add(&text, word);
+    return finish(a, &text);
+}
+
+bool scope_is_within(struct str asked, struct str granted)
+{
+    struct str rest = asked, word;
+    while (str_next(&rest, ' ', &word))
+        if (word.n && !str_list_has(granted, word))
+            return false;
+    return true;
+}

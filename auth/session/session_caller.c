@@ -1,0 +1,25 @@
+#include "auth/session/session_caller.h"
+
+#include "auth/token_check.h"
+
+bool session_caller(struct services *sv, struct arena *a, const struct browser_session *session,
+                    struct caller *out, struct err *e)
+{
+    const struct caller *member;
+    struct str org_id = session->org_id;
+    if (!str_is_absent(org_id)) {
+        if (caller_of_member(sv, a, org_id, session->user_id, &member, e)) {
+            *out = *member;
+            out->is_proxy_audience = false;
+            return true;
+        }
+        if (e->code != ERR_NOT_FOUND)
+            return false;
+    }
+    *out = (struct caller){.user_id = session->user_id,
+                           .user_email = session->email,
+                           .is_operator = session->is_operator,
+                           .is_management_audience = true,
+                           .principal = arena_printf(a, "|%.*s|", STR_FMT(session->user_id))};
+    return !str_is_absent(out->principal) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}

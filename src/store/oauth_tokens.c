@@ -1,0 +1,155 @@
+#include "store/oauth_tokens.h"
+
+#include "store/rows.h"
+
+static const struct db_stmt code_take = {
+    "oauth_code_take",
+    "UPDATE oauth_codes SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2 "
+    "RETURNING grant_id",
+    DB_WRITE, DB_DURABLE | DB_MUST_AFFECT};
+static const struct db_stmt grant_insert = {
+    "oauth_grant_insert",
+    "INSERT INTO oauth_grants (id, org_id, user_id, client_id, resource, scope, redirect_host, "
+    "created_at, last_used_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, NULL)",
+    DB_WRITE, DB_DURABLE};
+static const struct db_stmt access_insert = {
+    "oauth_access_insert",
+    "INSERT INTO oauth_access_tokens (hash, org_id, grant_id, scope, created_at, expires_at) "
+    "SELECT CAST($1 AS TEXT), g.org_id, g.id, CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT) FROM oauth_grants g "
+    "WHERE g.org_id = $2 AND g.id = $3 AND g.revoked_at IS NULL",
+    DB_WRITE, DB_DURABLE | DB_MUST_AFFECT};
+static const struct db_stmt access_purge = {
+    "oauth_access_purge", "DELETE FROM oauth_access_tokens WHERE expires_at < $1", DB_WRITE, 0};
+static const struct db_stmt refresh_insert = {
+    "oauth_refresh_insert",
+    "INSERT INTO oauth_refresh_tokens (hash, org_id, grant_id, created_at, expires_at) "
+    "VALUES ($1, $2, $3, $4, $5)",
+    DB_WRITE, DB_DURABLE};
+static const struct db_stmt refresh_purge = {
+    "oauth_refresh_purge", "DELETE FROM oauth_refresh_tokens WHERE expires_at < $1", DB_WRITE, 0};
+static const struct db_stmt refresh_get = {
+    "oauth_refresh_get",
+    "SELECT t.hash, t.org_id, t.grant_id, t.created_at, t.expires_at, t.used_at, t.answer, s.hash, "
+    "s.used_at FROM oauth_refresh_tokens t LEFT JOIN oauth_refresh_tokens s ON s.hash = "
+    "t.successor_hash WHERE t.hash = $1",
+    DB_READ, 0};
+static const struct db_stmt refresh_take = {
+    "oauth_refresh_take",
+    "UPDATE oauth_refresh_tokens SET used_at = $2, successor_hash = $3, answer = $4 WHERE hash = "
+    "$1 AND used_at IS NULL AND expires_at > $2 RETURNING grant_id",
+    DB_WRITE, DB_DURABLE | DB_MUST_AFFECT};
+static const struct db_stmt grant_touch = {
+    "oauth_grant_touch", "UPDATE oauth_grants SET last_used_at = $2 WHERE id = $1", DB_WRITE, 0};
+static const struct db_stmt access_get = {
+    "oauth_access_get",
+    "SELECT g.id, g.org_id, g.user_id, g.client_id, g.resource, t.scope, t.created_at, "
+    "t.expires_at FROM oauth_access_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE "
+    "t.hash = $1 AND t.expires_at > $2 AND g.revoked_at IS NULL",
+    DB_READ, 0};
+static const struct db_stmt access_end = {"oauth_access_end",
+                                          "DELETE FROM oauth_access_tokens WHERE hash = $1",
+                                          DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+
+/* Adds the statements that issue a pair. */
+static void pair_add(struct db_batch *b, struct str org_id, struct str grant_id,
+                     const struct oauth_pair *p)
+{
+    db_batch_add(b, &access_purge, DB_ARGS(A_INT(p->now)));
+    db_batch_add(b, &access_insert,
+                 DB_ARGS(A_STR(p->access_hash), A_STR(org_id), A_STR(grant_id),
+                         A_STR(p->access_scope), A_INT(p->now), A_INT(p->access_expires_at)));
+    if (str_is_absent(p->refresh_hash))
+        return;
+    db_batch_add(b, &refresh_purge, DB_ARGS(A_INT(p->now)));
+    db_batch_add(b, &refresh_insert,
+                 DB_ARGS(A_STR(p->refresh_hash), A_STR(org_id), A_STR(grant_id), A_INT(p->now),
+                         A_INT(p->refresh_expires_at)));
+}
+
+static bool run(struct db *db, struct db_batch *b, struct err *e)
+{
+    if (db_batch_run(db, b, NULL, e))
+        return true;
+    return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : false;
+}
+
+bool oauth_tokens_redeem(struct db *db, struct arena *a, const struct oauth_code *code,
+                         struct str redirect_host, const struct oauth_pair *p, struct err *e)
+{
+    struct db_batch b;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &code_take, DB_ARGS(A_STR(code->hash), A_INT(p->now)));
+    db_batch_add(&b, &grant_insert,
+                 DB_ARGS(A_STR(code->grant_id), A_STR(code->org_id), A_STR(code->user_id),
+                         A_STR(code->client_id), A_STR(code->resource), A_STR(code->scope),
+                         A_STR(redirect_host), A_INT(p->now)));
+    pair_add(&b, code->org_id, code->grant_id, p);
+    return run(db, &b, e);
+}
+
+bool oauth_tokens_refresh_get(struct db *db, struct arena *a, struct str hash,
+                              struct oauth_refresh *out, struct err *e)
+{
+    struct db_rows r;
+    if (!db_one(db, a, &refresh_get, DB_ARGS(A_STR(hash)), &r, e))
+        return false;
+    *out = (struct oauth_refresh){
+        .hash = db_text(&r, 0, 0),
+        .org_id = db_text(&r, 0, 1),
+        .grant_id = db_text(&r, 0, 2),
+        .created_at = db_int(&r, 0, 3),
+        .expires_at = db_int(&r, 0, 4),
+        .used_at = db_int(&r, 0, 5),
+        .answer = db_text(&r, 0, 6),
+        .has_successor = !str_is_absent(db_text(&r, 0, 7)),
+        .successor_used_at = db_int(&r, 0, 8),
+    };
+    return true;
+}
+
+bool oauth_tokens_rotate(struct db *db, struct arena *a, const struct oauth_refresh *old,
+                         const struct oauth_pair *p, struct str answer, struct err *e)
+{
+    struct db_batch b;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &refresh_take,
+                 DB_ARGS(A_STR(old->hash), A_INT(p->now), A_STR(p->refresh_hash), A_STR(answer)));
+    pair_add(&b, old->org_id, old->grant_id, p);
+    db_batch_add(&b, &grant_touch, DB_ARGS(A_STR(old->grant_id), A_INT(p->now)));
+    return run(db, &b, e);
+}
+
+bool oauth_tokens_add_access(struct db *db, struct arena *a, struct str org_id, struct str grant_id,
+                             const struct oauth_pair *p, struct err *e)
+{
+    struct oauth_pair access = *p;
+    struct db_batch b;
+    access.refresh_hash = STR_NONE;
+    db_batch_init(&b, a);
+    pair_add(&b, org_id, grant_id, &access);
+    return run(db, &b, e);
+}
+
+bool oauth_tokens_access_get(struct db *db, struct arena *a, struct str hash, int64_t now,
+                             struct oauth_access *out, struct err *e)
+{
+    struct db_rows r;
+    if (!db_one(db, a, &access_get, DB_ARGS(A_STR(hash), A_INT(now)), &r, e))
+        return false;
+    *out = (struct oauth_access){
+        .grant_id = db_text(&r, 0, 0),
+        .org_id = db_text(&r, 0, 1),
+        .user_id = db_text(&r, 0, 2),
+        .client_id = db_text(&r, 0, 3),
+        .resource = db_text(&r, 0, 4),
+        .scope = db_text(&r, 0, 5),
+        .created_at = db_int(&r, 0, 6),
+        .expires_at = db_int(&r, 0, 7),
+    };
+    return true;
+}
+
+bool oauth_tokens_access_end(struct db *db, struct arena *a, struct str hash, struct err *e)
+{
+    return db_run(db, a, &access_end, DB_ARGS(A_STR(hash)), NULL, e);
+}

@@ -5,13 +5,18 @@
 #include <stdlib.h>
 
 #include "auth/caller_build.h"
+#include "auth/oauth/issue.h"
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/text.h"
+#include "core/policy.h"
 #include "crypto/hash.h"
 #include "io/fiber.h"
 #include "log/metrics.h"
 #include "store/api_keys.h"
+#include "store/oauth_tokens.h"
 
 enum { TOUCH_EVERY_MS = 60 * 1000 };
 
@@ -114,8 +119,49 @@ static bool refused(struct err *e, const char *why)
     return err_detail(e, "%s", why);
 }
 
-static bool entry_build(struct services *sv, struct arena *keep, struct str hash_hex, int64_t now,
-                        struct caller *out, struct err *e)
+/* The scopes that the policy knows; none of them is no restriction there, so it must not happen. */
+static bool scopes_read(struct str scope, unsigned *out)
+{
+    unsigned bits;
+    struct str rest = scope, word;
+    *out = 0;
+    while (str_next(&rest, ' ', &word))
+        if (policy_scopes_read(word, &bits))
+            *out |= bits;
+    return *out != 0;
+}
+
+/* Where an access token works: at the resource it was granted for, and nowhere else. */
+static void audience_apply(struct str resource, struct caller *c)
+{
+    c->is_management_audience = str_eq(resource, STR("management"));
+    c->is_proxy_audience = id_is(resource, "conn");
+    c->audience_connection_id = c->is_proxy_audience ? resource : STR_NONE;
+}
+
+static bool access_build(struct services *sv, struct arena *keep, struct str hash_hex, int64_t now,
+                         struct caller *out, struct err *e)
+{
+    struct oauth_access token;
+    if (!oauth_tokens_access_get(sv->db, keep, hash_hex, now, &token, e))
+        return e->code == ERR_NOT_FOUND ? refused(e, "unknown, expired or revoked access token")
+                                        : false;
+    if (!caller_build(sv, keep, token.org_id, token.user_id, NULL, out, e))
+        return e->code == ERR_NOT_FOUND
+                   ? refused(e, "the token's user is disabled or no member any more")
+                   : false;
+    if (!scopes_read(token.scope, &out->scopes))
+        return refused(e, "the access token has no scope");
+    out->client_id = token.client_id;
+    out->expires_at = token.expires_at;
+    audience_apply(token.resource, out);
+    out->principal = arena_printf(keep, "%.*s|%.*s|%.*s", STR_FMT(out->org_id),
+                                  STR_FMT(out->user_id), STR_FMT(out->client_id));
+    return !str_is_absent(out->principal) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+static bool key_build(struct services *sv, struct arena *keep, struct str hash_hex, int64_t now,
+                      struct caller *out, struct err *e)
 {
     struct api_key key;
     if (!api_keys_by_hash(sv->db, keep, hash_hex, now, &key, e))
@@ -127,9 +173,11 @@ static bool entry_build(struct services *sv, struct arena *keep, struct str hash
     return true;
 }
 
-static struct token_entry *entry_new(struct services *sv, struct str digest, struct str hash_hex,
+static struct token_entry *entry_new(struct services *sv, struct str bearer, struct str digest,
                                      int64_t now, struct err *e)
 {
+    char hash_hex[65];
+    text_hex(hash_hex, digest.p, digest.n);
     struct token_entry *entry = calloc(1, sizeof(*entry));
     struct arena *keep = arena_new((size_t)1024 * 1024);
     if (!entry || !keep) {
@@ -144,7 +192,11 @@ static struct token_entry *entry_new(struct services *sv, struct str digest, str
      * kept too long. */
     uint64_t epoch = sv->tokens->epoch;
     void *old = NULL;
-    if (!entry_build(sv, keep, hash_hex, now, &entry->caller, e)) {
+    bool is_access = str_starts(bearer, STR(ACCESS_PREFIX));
+    bool is_good = is_access
+                       ? access_build(sv, keep, str_c(hash_hex), now, &entry->caller, e)
+                       : key_build(sv, keep, str_c(hash_hex), now, &entry->caller, e);
+    if (!is_good) {
         entry_release(entry);
         return NULL;
     }
@@ -172,9 +224,7 @@ bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_
         entry->refs++;
     } else {
         metric_add(M_CACHE_MISSES, 1);
-        char hex[65];
-        hash_hex(&digest, hex);
-        entry = entry_new(sv, key, str_c(hex), now, e);
+        entry = entry_new(sv, bearer, key, now, e);
         if (!entry)
             return false;
     }
@@ -183,8 +233,9 @@ bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     }
     if (entry->caller.expires_at && entry->caller.expires_at <= now)
-        return refused(e, "expired API key");
-    entry_touch(sv, entry, now);
+        return refused(e, "expired access token or API key");
+    if (!str_is_absent(entry->caller.key_id))
+        entry_touch(sv, entry, now);
     *out = &entry->caller;
     return true;
 }

@@ -1,5 +1,4 @@
-/* Decides who is calling from the credential of a request: API keys now; OAuth access tokens are
- * found at the same place. */
+/* Decides who is calling from the credential of a request: API keys and OAuth access tokens. */
 #pragma once
 
 #include "base/arena.h"

@@ -47,6 +47,19 @@ static bool has_dot_segment(struct str path)
     return false;
 }
 
+/* Nothing that would mean something else where the host is shown or written into a policy. */
+static bool host_is_plain(const struct uri *u)
+{
+    for (size_t i = 0; i < u->host.n; i++) {
+        char c = u->host.p[i];
+        bool is_name = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '-' || c == '_' || (c == ':' && u->host_is_ipv6);
+        if (!is_name)
+            return false;
+    }
+    return true;
+}
+
 bool redirect_uri_check(struct str uri, struct err *e)
 {
     struct uri u;
@@ -66,6 +79,8 @@ bool redirect_uri_check(struct str uri, struct err *e)
         return refused(e, uri, "has a scheme that is not allowed");
     if (uri_is_http(&u) && u.host.n == 0)
         return refused(e, uri, "has no host");
+    if (!host_is_plain(&u))
+        return refused(e, uri, "has a host that is no name");
     if (str_ieq(u.scheme, STR("http")) && !is_loopback_http(&u))
         return refused(e, uri, "is http to a host that is not loopback; use https");
     return true;

@@ -21,7 +21,12 @@
 #include "mcp/upstream_pool.h"
 #include "store/migrate.h"
 
-enum { OFFLOAD_THREADS = 3, PATH_MAX_BYTES = 4096, COMMAND_ARENA = 64 * 1024 * 1024 };
+enum {
+    OFFLOAD_THREADS = 3,
+    PATH_MAX_BYTES = 4096,
+    COMMAND_ARENA = 64 * 1024 * 1024,
+    POSTGRES_PORT = 5432
+};
 
 int command_failed(const struct err *e)
 {
@@ -62,11 +67,19 @@ static bool keys_open(struct install *in, struct err *e)
 
 static bool guard_open(struct install *in, struct err *e)
 {
-    /* "sqlite:" stores have no address to protect. */
+    struct uri database;
     struct http_guard_config c = {.egress_allow = in->config.egress_allow,
                                   .allow_loopback =
                                       in->config.host_is_loopback && in->config.base_is_loopback,
                                   .own_port = (int)in->config.port};
+    /* "sqlite:" stores have no address to protect. */
+    if (in->config.database_url && uri_parse(str_c(in->config.database_url), &database) &&
+        database.host.n > 0 &&
+        snprintf(in->database_host, sizeof(in->database_host), "%.*s", STR_FMT(database.host)) <
+            (int)sizeof(in->database_host)) {
+        c.database_host = in->database_host;
+        c.database_port = database.port >= 0 ? database.port : POSTGRES_PORT;
+    }
     in->guard = http_guard_new(&c, e);
     return in->guard != NULL;
 }

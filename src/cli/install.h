@@ -15,6 +15,7 @@ struct install {
     struct offload *offload;
     struct db_store *store;
     struct http_guard *guard;
+    char database_host[256]; /* of a postgresql URL: outgoing calls keep away from it */
     struct audit_log *audit;
     struct session_table *sessions;
     struct inflight_table *inflight;

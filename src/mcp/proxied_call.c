@@ -1,6 +1,7 @@
 /* The proxy: one message of a client, from its bytes to its answer. */
 #include "mcp/proxied_call.h"
 
+#include "auth/oauth/challenge.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "io/fiber.h"
@@ -12,14 +13,27 @@
 
 /* ---- steps ---- */
 
+/* An access token works at its own connection only; elsewhere it is no token, whatever is there. */
+static bool wrong_audience(struct proxied *p, struct err *e)
+{
+    p->entry = NULL;
+    err_set(e, ERR_UNAUTHENTICATED, "the access token is for another address");
+    return err_detail(e, "its audience is %.*s", STR_FMT(p->caller->audience_connection_id));
+}
+
 static bool find_connection(struct proxied *p, struct err *e)
 {
     struct str wanted = p->rq->params[0];
+    bool is_bound = !str_is_absent(p->caller->audience_connection_id);
     if (!registry_get(p->sv, p->a, p->caller->org_id, wanted, &p->entry, e)) {
+        if (e->code == ERR_NOT_FOUND && is_bound)
+            return wrong_audience(p, e);
         if (e->code == ERR_NOT_FOUND)
             err_set(e, ERR_NOT_FOUND, "there is no such connection here");
         return false;
     }
+    if (is_bound && !str_eq(p->caller->audience_connection_id, p->entry->conn.id))
+        return wrong_audience(p, e);
     struct policy_target target = {.connection_id = p->entry->conn.id};
     struct policy_verdict verdict = policy_decide(p->caller, POLICY_CONNECT, &target);
     if (!verdict.is_allowed && verdict.reason == POLICY_SCOPE)
@@ -131,6 +145,7 @@ static int failure_status(const struct proxied *p, const struct err *e)
     case ERR_SESSION_NOT_FOUND:
     case ERR_UNAVAILABLE:
     case ERR_INSUFFICIENT_SCOPE:
+    case ERR_UNAUTHENTICATED:
     case ERR_UNSUPPORTED_VERSION:
     case ERR_BAD_REQUEST:
         return 0;
@@ -145,7 +160,18 @@ static const char *failure_outcome(const struct err *e)
 {
     if (e->code == ERR_CANCELLED)
         return "cancelled";
-    return e->code == ERR_NOT_FOUND || e->code == ERR_INSUFFICIENT_SCOPE ? "denied" : "failed";
+    return e->code == ERR_NOT_FOUND || e->code == ERR_INSUFFICIENT_SCOPE ||
+                   e->code == ERR_UNAUTHENTICATED
+               ? "denied"
+               : "failed";
+}
+
+static void challenge(struct http_request *rq, const struct err *e)
+{
+    if (e->code == ERR_INSUFFICIENT_SCOPE)
+        challenge_set(rq, CHALLENGE_INSUFFICIENT);
+    else if (e->code == ERR_UNAUTHENTICATED)
+        challenge_set(rq, CHALLENGE_INVALID);
 }
 
 /* What our own bearer was refused for never reads like the server refusing ours, and the reverse.
@@ -178,9 +204,7 @@ static void fail(struct proxied *p, struct err *e)
         http_stream_end(p->rq);
         return;
     }
-    if (e->code == ERR_INSUFFICIENT_SCOPE)
-        http_set_header(p->rq, STR("WWW-Authenticate"),
-                        STR("Bearer error=\"insufficient_scope\", scope=\"mcp\""));
+    challenge(p->rq, e);
     inbound_fail(p->rq, &p->in, failure_status(p, e), e);
 }
 
@@ -281,6 +305,7 @@ static void run_without_body(struct http_request *rq,
     if (!step(&p, &e) && !http_is_answered(rq)) {
         if (e.code == ERR_METHOD_NOT_ALLOWED)
             http_set_header(rq, STR("Allow"), STR("POST"));
+        challenge(rq, &e);
         inbound_fail(rq, &p.in, 0, &e);
     }
     credential_end(&p.cred);

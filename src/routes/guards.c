@@ -5,6 +5,7 @@
 #include "auth/session/csrf.h"
 #include "auth/session/return_to.h"
 #include "auth/session/session_caller.h"
+#include "auth/oauth/challenge.h"
 #include "auth/token_check.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -12,6 +13,7 @@
 #include "base/uri.h"
 #include "core/services.h"
 #include "routes/answers.h"
+#include "routes/table.h"
 
 #define CORS_HEADERS                                                                               \
     "Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID, "   \
@@ -91,11 +93,39 @@ static bool guard_origin(struct http_request *rq)
     return false;
 }
 
+/* Discovery, registration and tokens are for programs in any browser; no cookie counts there. */
+static bool guard_any_origin(struct http_request *rq)
+{
+    if (str_is_absent(http_request_header(rq, STR("Origin"))))
+        return true;
+    http_set_header(rq, STR("Access-Control-Allow-Origin"), STR("*"));
+    http_set_header(rq, STR("Access-Control-Expose-Headers"), STR(CORS_EXPOSED));
+    return true;
+}
+
+/* What the guard of a route says of the Origin, by the first of its methods. */
+static bool preflight_origin(struct http_request *rq, struct str methods)
+{
+    const struct route *route = NULL;
+    struct str rest = methods, method, params[4], allow;
+    struct err e;
+    if (!str_next(&rest, ' ', &method) || router_find(route_table, n_routes, method, rq->path,
+                                                      &route, params, &allow) != ROUTE_FOUND)
+        return guard_origin(rq);
+    if (route->guard == GUARD_OPEN)
+        return guard_any_origin(rq);
+    if (route->guard != GUARD_PAGE && route->guard != GUARD_SESSION)
+        return guard_origin(rq);
+    err_set(&e, ERR_BAD_ORIGIN, "this page takes nothing from other sites");
+    answer_error(rq, &e);
+    return false;
+}
+
 void guard_preflight(struct http_request *rq, struct str methods)
 {
-    if (!guard_origin(rq))
+    struct str list = arena_dup(rq->arena, methods); /* the router's memory */
+    if (!preflight_origin(rq, list))
         return;
-    struct str list = arena_dup(rq->arena, methods);
     struct buf with_commas;
     struct str rest = list, method;
     buf_init(&with_commas, 256);
@@ -126,10 +156,7 @@ static struct str bearer_of(const struct http_request *rq)
 static bool refuse_bearer(struct http_request *rq, const struct err *e, bool was_sent)
 {
     if (e->code == ERR_UNAUTHENTICATED)
-        http_set_header(rq, STR("WWW-Authenticate"),
-                        was_sent ? STR("Bearer error=\"invalid_token\", error_description=\"the "
-                                       "access token or API key is not valid\"")
-                                 : STR("Bearer realm=\"tulle\", scope=\"mcp\""));
+        challenge_set(rq, was_sent ? CHALLENGE_INVALID : CHALLENGE_NONE_SENT);
     answer_error(rq, e);
     return false;
 }
@@ -251,11 +278,14 @@ bool guard_admit(struct http_request *rq, const struct route *route)
     bool is_page = route->guard == GUARD_PAGE || route->guard == GUARD_SESSION;
     if (!takes_any_host && !guard_host(rq))
         return false;
-    if (is_page ? !guard_page(rq) : !guard_origin(rq))
+    if (is_page                          ? !guard_page(rq)
+        : route->guard == GUARD_OPEN ? !guard_any_origin(rq)
+                                         : !guard_origin(rq))
         return false;
     switch ((enum guard)route->guard) {
     case GUARD_PUBLIC:
     case GUARD_PROBE:
+    case GUARD_OPEN:
     case GUARD_PAGE:
         return true;
     case GUARD_SESSION:

@@ -10,6 +10,7 @@
 
 enum guard {
     GUARD_PUBLIC,
+    GUARD_OPEN,  /* the same for programs of any Origin ("*"): discovery, registration, tokens */
     GUARD_PROBE, /* health: no credential, and any Host, because probes come by address */
     GUARD_LOOPBACK_OR_TOKEN, /* /metrics: METRICS_TOKEN, or a loopback peer when it is not set; any
                                 Host */

@@ -132,7 +132,9 @@ static bool add_show(struct http_request *rq, int status, struct str url, struct
     struct org org = {0};
     if (!org_need(rq, &org, e))
         return false;
-    const struct page_value values[] = {PV("error", why ? str_c(why->msg) : STR_NONE),
+    bool is_first = rq->method == HTTP_GET && str_is_absent(page_query(rq, "more"));
+    const struct page_value values[] = {PV_FLAG("is_first", is_first),
+                                        PV("error", why ? str_c(why->msg) : STR_NONE),
                                         PV("url", url),
                                         PV("name", name),
                                         PV("org_name", org.name),

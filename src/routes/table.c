@@ -2,6 +2,11 @@
  * logs. No row, no route. */
 #include "routes/table.h"
 
+#include "auth/oauth/authorize.h"
+#include "auth/oauth/metadata.h"
+#include "auth/oauth/register.h"
+#include "auth/oauth/revoke.h"
+#include "auth/oauth/token.h"
 #include "base/limits.h"
 #include "auth/pages.h"
 #include "mcp/local_server.h"
@@ -35,6 +40,35 @@ const struct route route_table[] = {
     {"GET", "/health/live", GUARD_PROBE, LIMIT_BODY_SMALL, health_live, "/health/live"},
     {"GET", "/health/ready", GUARD_PROBE, LIMIT_BODY_SMALL, health_ready, "/health/ready"},
     {"GET", "/metrics", GUARD_LOOPBACK_OR_TOKEN, LIMIT_BODY_SMALL, health_metrics, "/metrics"},
+    {"GET", "/.well-known/oauth-protected-resource", GUARD_OPEN, LIMIT_BODY_SMALL,
+     metadata_resource, "/.well-known/oauth-protected-resource"},
+    {"GET", "/.well-known/oauth-protected-resource/mcp", GUARD_OPEN, LIMIT_BODY_SMALL,
+     metadata_resource, "/.well-known/oauth-protected-resource/mcp"},
+    {"GET", "/.well-known/oauth-protected-resource/mcp/:connection", GUARD_OPEN, LIMIT_BODY_SMALL,
+     metadata_resource, "/.well-known/oauth-protected-resource/mcp/:connection"},
+    {"GET", "/.well-known/oauth-protected-resource/mcp/:org/:connection", GUARD_OPEN,
+     LIMIT_BODY_SMALL, metadata_resource,
+     "/.well-known/oauth-protected-resource/mcp/:org/:connection"},
+    {"GET", "/.well-known/oauth-authorization-server", GUARD_OPEN, LIMIT_BODY_SMALL,
+     metadata_server, "/.well-known/oauth-authorization-server"},
+    {"GET", "/.well-known/openid-configuration", GUARD_OPEN, LIMIT_BODY_SMALL, metadata_openid,
+     "/.well-known/openid-configuration"},
+    {"GET", "/oauth/jwks", GUARD_OPEN, LIMIT_BODY_SMALL, metadata_jwks, "/oauth/jwks"},
+    {"POST", "/oauth/register", GUARD_OPEN, LIMIT_BODY_FORM, register_post, "/oauth/register"},
+    {"POST", "/register", GUARD_OPEN, LIMIT_BODY_FORM, register_post, "/register"},
+    {"POST", "/api/auth/register", GUARD_OPEN, LIMIT_BODY_FORM, register_post,
+     "/api/auth/register"},
+    {"GET PUT DELETE", "/oauth/register/:client", GUARD_OPEN, LIMIT_BODY_FORM, register_manage,
+     "/oauth/register/:client"},
+    {"GET POST", "/oauth/authorize", GUARD_PAGE, LIMIT_BODY_FORM, authorize_start,
+     "/oauth/authorize"},
+    {"GET POST", "/authorize", GUARD_PAGE, LIMIT_BODY_FORM, authorize_start, "/authorize"},
+    {"POST", "/oauth/consent", GUARD_PAGE, LIMIT_BODY_FORM, consent_post, "/oauth/consent"},
+    {"POST", "/oauth/token", GUARD_OPEN, LIMIT_BODY_FORM, token_post, "/oauth/token"},
+    {"POST", "/token", GUARD_OPEN, LIMIT_BODY_FORM, token_post, "/token"},
+    {"POST", "/oauth/revoke", GUARD_OPEN, LIMIT_BODY_FORM, revoke_post, "/oauth/revoke"},
+    {"POST", "/oauth/introspect", GUARD_PUBLIC, LIMIT_BODY_FORM, introspect_post,
+     "/oauth/introspect"},
     {"POST", "/mcp", GUARD_MANAGEMENT, LIMIT_BODY_MCP, local_server_post, "/mcp"},
     {"POST GET DELETE", "/mcp/:connection", GUARD_BEARER, LIMIT_BODY_MCP, mcp_connection,
      "/mcp/:connection"},

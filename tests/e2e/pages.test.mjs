@@ -1,6 +1,8 @@
 // The pages that people see, as a browser without scripts uses them: setup, sign-in, account, invitations, sessions, CSRF.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Browser } from './lib/browser.mjs';
 import { rpc, send } from './lib/http.mjs';
 import { guard, plant } from './lib/secrets.mjs';
@@ -356,6 +358,27 @@ test('deleting an organization takes its invitations along', async () => {
     const { url } = await tulle.use('ORGANIZATION_INVITATION_CREATE', { email: 'late@people.test', role: 'member' }, org);
     await tulle.use('ORGANIZATION_DELETE', { confirm: 'going' }, org);
     assert.equal((await new Browser(tulle.url).open(new URL(url).pathname)).status, 404);
+});
+
+test('sign-ins, failures and sign-outs are recorded, without what was typed', async () => {
+    const fresh = await prepareTulle();
+    const file = join(fresh.dataDir, 'audit.jsonl');
+    const secret = plant('password of the recorded');
+    Object.assign(fresh.env, { AUDIT_STREAM: `file:${file}`, ADMIN_EMAIL: 'root@admin.test', ADMIN_PASSWORD: secret });
+    await fresh.serve();
+    const browser = new Browser(fresh.url);
+    await browser.signIn('root@admin.test', 'mistyped secret');
+    await browser.signIn('typed-by-mistake@admin.test', 'mistyped secret');
+    await browser.signIn('root@admin.test', secret);
+    await browser.open('/logout');
+    await browser.submit('/logout');
+    await fresh.stop();
+    const text = readFileSync(file, 'utf8');
+    const rows = text.trim().split('\n').map((line) => JSON.parse(line)).filter((row) => row.kind === 'auth');
+    assert.deepEqual(rows.map((row) => [row.method, row.outcome]), [['signin', 'denied'], ['signin', 'denied'], ['signin', 'ok'], ['signout', 'ok']]);
+    assert.equal(rows[0].user_id, rows[2].user_id);
+    assert.ok(!text.includes('typed-by-mistake') && !text.includes('mistyped secret') && !text.includes(secret));
+    await fresh.end();
 });
 
 test('joining is recorded in the organization\'s audit', async () => {

@@ -17,7 +17,10 @@ as_postgres() {
 programs() {
     local newest
     newest=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -type d 2>/dev/null | sort -V | tail -n 1)
-    [ -n "$newest" ] && [ -x "$newest/bin/initdb" ] || { echo "postgres.sh: install the package postgresql" >&2; return 1; }
+    if [ ! -x "$newest/bin/initdb" ]; then
+        echo "postgres.sh: install the package postgresql" >&2
+        return 1
+    fi
     echo "$newest/bin"
 }
 

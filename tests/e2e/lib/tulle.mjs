@@ -1,8 +1,9 @@
 // Starts the built program with a data directory and a port of its own, and speaks to it as an administrator would.
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { freePort, launch, repoDir, until, within } from './children.mjs';
 import { rpc, send } from './http.mjs';
 import { assertNoSecrets, guard } from './secrets.mjs';
@@ -19,6 +20,16 @@ const sanitizerEnv = {
 const settings = ['HOST', 'PORT', 'BASE_URL', 'DATA_DIR', 'DATABASE_URL', 'ENCRYPTION_KEY', 'AUTH_CONFIG', 'EGRESS_ALLOW', 'HTTPS_PROXY',
     'https_proxy', 'http_proxy', 'HTTP_PROXY', 'NO_PROXY', 'no_proxy', 'LOG_LEVEL', 'LOG_FILE', 'WORKERS', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
 const cleanEnv = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !settings.includes(name)));
+
+/** With TULLE_TEST_POSTGRES each data directory has a schema of its own there; without it the store is SQLite. */
+function databaseFor(dataDir) {
+    const server = process.env.TULLE_TEST_POSTGRES;
+    if (!server) return {};
+    const schema = basename(dataDir).toLowerCase().replaceAll(/[^a-z0-9]/g, '_');
+    const made = spawnSync('psql', [server, '-q', '-v', 'ON_ERROR_STOP=1', '-c', `SET client_min_messages = error; CREATE SCHEMA IF NOT EXISTS ${schema}`]);
+    assert.equal(made.status, 0, `psql: ${made.stderr}`);
+    return { DATABASE_URL: `${server}?options=-csearch_path%3D${schema}` };
+}
 
 function noteCalled(name) {
     if (process.env.TULLE_CALLED_FILE) appendFileSync(process.env.TULLE_CALLED_FILE, `called ${name}\n`);
@@ -39,7 +50,7 @@ class Tulle {
         this.dataDir = dataDir;
         this.port = port;
         this.url = `http://127.0.0.1:${port}`;
-        this.env = { ...cleanEnv(), ...sanitizerEnv, DATA_DIR: dataDir, PORT: String(port), DRAIN_SECONDS: '10', WORKERS: '2', ...env };
+        this.env = { ...cleanEnv(), ...sanitizerEnv, DATA_DIR: dataDir, PORT: String(port), DRAIN_SECONDS: '10', WORKERS: '2', ...databaseFor(dataDir), ...env };
     }
 
     async serve(args = []) {

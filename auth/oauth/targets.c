@@ -1,0 +1,121 @@
+/* What an authorization can be for: the organizations of the person, and what they may use in each. */
+#include "auth/oauth/authorize.h"
+#include "auth/oauth/resource_find.h"
+#include "auth/token_check.h"
+#include "base/limits.h"
+#include "core/policy.h"
+#include "store/connections.h"
+#include "store/orgs.h"
+
+struct search {
+    const struct authorization *z;
+    struct resource_ref ref;
+    const struct org *org;
+    const struct caller *caller; /* the person in that organization */
+    struct targets *out;
+};
+
+static void add(struct search *s, struct str resource, struct str name)
+{
+    if (s->out->n == LIMIT_TARGETS)
+        return;
+    s->out->items[s->out->n++] = (struct target){.org_id = s->org->id,
+                                                 .org_name = s->org->name,
+                                                 .resource = resource,
+                                                 .name = name};
+}
+
+static bool may_use(const struct search *s, const struct connection *conn)
+{
+    struct policy_target target = {.connection_id = conn->id};
+    return policy_decide(s->caller, POLICY_CONNECT, &target).is_allowed;
+}
+
+/* The one thing that the request names, if this organization has it. */
+static bool named_add(struct search *s, struct err *e)
+{
+    struct str resource;
+    struct connection conn;
+    if (!resource_find(s->z->sv, s->z->a, s->org->id, &s->ref, &resource, e))
+        return e->code == ERR_INVALID_TARGET;
+    if (s->ref.kind == RESOURCE_MANAGEMENT) {
+        add(s, resource, STR("Management"));
+        return true;
+    }
+    if (s->ref.kind == RESOURCE_HUB) {
+        add(s, resource, STR("Everything you may use"));
+        return true;
+    }
+    if (!connections_get(s->z->sv->db, s->z->a, s->org->id, resource, &conn, e))
+        return e->code == ERR_NOT_FOUND;
+    if (may_use(s, &conn))
+        add(s, conn.id, conn.name);
+    return true;
+}
+
+static bool connections_add(struct search *s, struct err *e)
+{
+    struct connection *list;
+    size_t n;
+    struct db_page page = {.limit = LIMIT_LIST};
+    if (!connections_list(s->z->sv->db, s->z->a, s->org->id, &page, &list, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (list[i].enabled && may_use(s, &list[i]))
+            add(s, list[i].id, list[i].name);
+    return true;
+}
+
+static bool org_search(struct search *s, struct err *e)
+{
+    const struct authorization *z = s->z;
+    if (!caller_of_member(z->sv, z->a, s->org->id, s->out->user_id, &s->caller, e))
+        return e->code == ERR_NOT_FOUND; /* left meanwhile */
+    if (s->ref.kind != RESOURCE_OPEN)
+        return named_add(s, e);
+    bool is_management = str_list_has(z->scope, STR("mcp:manage"));
+    if (is_management)
+        add(s, STR("management"), STR("Management"));
+    if (!connections_add(s, e))
+        return false;
+    if (!is_management)
+        add(s, STR("management"), STR("Management"));
+    return true;
+}
+
+/* The first of the organization that the person chose last. */
+static void prefer(struct targets *t, struct str org_id)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (!str_eq(t->items[i].org_id, org_id))
+            continue;
+        t->preferred = i;
+        return;
+    }
+}
+
+bool authorize_targets(const struct authorization *z, const struct browser_session *session,
+                       struct targets *out, struct err *e)
+{
+    struct org_of_user *orgs;
+    size_t n;
+    struct db_page page = {.limit = LIMIT_LIST};
+    struct search s = {.z = z, .out = out};
+    *out = (struct targets){.user_id = session->user_id,
+                            .items = arena_alloc(z->a, LIMIT_TARGETS * sizeof(*out->items))};
+    if (!out->items)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!resource_parse(z->sv->config, z->resource, &s.ref, e) ||
+        !orgs_list_of_user(z->sv->db, z->a, session->user_id, &page, &orgs, &n, e))
+        return false;
+    if (n == 0)
+        return err_set(e, ERR_ACCESS_DENIED, "you are a member of no organization");
+    for (size_t i = 0; i < n; i++) {
+        s.org = &orgs[i].org;
+        if (!org_search(&s, e))
+            return false;
+    }
+    prefer(out, session->org_id);
+    return out->n > 0 || err_set(e, ERR_INVALID_TARGET,
+                                 "the resource is nothing that you may use here");
+}

@@ -1,0 +1,143 @@
+#include "auth/oauth/token.h"
+
+#include "auth/caller_build.h"
+#include "auth/oauth/client_auth.h"
+#include "auth/oauth/failures.h"
+#include "auth/oauth/pkce.h"
+#include "auth/oauth/redirect_uri.h"
+#include "auth/oauth/resource_find.h"
+#include "base/clock.h"
+#include "io/fiber.h"
+
+static bool bad_code(struct err *e, const char *why)
+{
+    return err_set(e, ERR_INVALID_GRANT, "the authorization code %s", why);
+}
+
+bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,
+                        struct err *e)
+{
+    struct caller caller;
+    if (caller_build(c->sv, c->a, org_id, user_id, NULL, &caller, e))
+        return true;
+    return e->code == ERR_NOT_FOUND
+               ? err_set(e, ERR_INVALID_GRANT, "who granted this may not any more")
+               : false;
+}
+
+static bool event(const struct token_call *c, const char *method, const struct oauth_code *code,
+                  const char *outcome, const char *why, struct err *e)
+{
+    struct wire_event event = {.method = method,
+                               .org_id = code->org_id,
+                               .user_id = code->user_id,
+                               .client_id = c->client->id,
+                               .name = code->grant_id,
+                               .outcome = outcome,
+                               .error = why};
+    return wire_audit(c->rq, &event, e);
+}
+
+/* A used code comes again: whoever holds it, one of two is not the client. The family ends (OAuth 2.1 4.1.3). */
+static bool replayed(const struct token_call *c, const struct oauth_code *code, struct err *e)
+{
+    if (!oauth_grants_end(c->sv->db, c->a, code->grant_id, c->now, e) ||
+        !event(c, "oauth_code_replay", code, "denied", "a used code came again: grant revoked", e))
+        return false;
+    return bad_code(e, "was used already");
+}
+
+static bool burn(const struct token_call *c, const struct oauth_code *code, const char *why,
+                 struct err *e)
+{
+    if (!oauth_codes_burn(c->sv->db, c->a, code->hash, c->now, e))
+        return false;
+    return bad_code(e, why);
+}
+
+/* Everything that can be wrong with it before it is used up. */
+static bool code_check(const struct token_call *c, const struct oauth_code *code, struct err *e)
+{
+    struct str redirect = wire_param(c->form, "redirect_uri");
+    struct str verifier = wire_param(c->form, "code_verifier");
+    struct str resource;
+    if (!str_eq(code->client_id, c->client->id))
+        return bad_code(e, "was issued to another client");
+    if (code->used_at)
+        return replayed(c, code, e);
+    if (code->expires_at <= c->now)
+        return bad_code(e, "has expired");
+    if (!str_is_absent(redirect) && !str_eq(redirect, code->redirect_uri))
+        return burn(c, code, "was issued for another redirect_uri", e);
+    if (!pkce_verify(code->challenge, verifier))
+        return burn(c, code, "does not belong to this code_verifier", e);
+    return wire_resource(c->form, &resource, e) &&
+           resource_agrees(c->sv, c->a, code->org_id, resource, code->resource, e) &&
+           token_person_check(c, code->org_id, code->user_id, e);
+}
+
+static bool redeem(const struct token_call *c, struct issued *out, struct err *e)
+{
+    struct oauth_code code;
+    struct oauth_pair pair;
+    struct str given = wire_param(c->form, "code");
+    if (str_is_absent(given))
+        return err_set(e, ERR_BAD_REQUEST, "code is missing");
+    struct str hash = wire_token_hash(c->a, given);
+    if (str_is_absent(hash))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!oauth_codes_get(c->sv->db, c->a, hash, &code, e))
+        return e->code == ERR_NOT_FOUND ? bad_code(e, "is not known") : false;
+    if (!code_check(c, &code, e))
+        return false;
+    struct str host = redirect_uri_host(c->a, code.redirect_uri);
+    if (str_is_absent(host))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!issue_pair(c->a, code.scope, c->now, c->now, &pair, out, e))
+        return false;
+    /* Lost against a redemption at the same time: a retry of one client, not a replay. */
+    if (!oauth_tokens_redeem(c->sv->db, c->a, &code, host, &pair, e))
+        return e->code == ERR_NOT_FOUND ? bad_code(e, "was used already") : false;
+    return event(c, "oauth_grant", &code, "ok", NULL, e);
+}
+
+static bool answer(struct http_request *rq, const struct form *form, struct err *e)
+{
+    struct oauth_client client;
+    struct issued tokens = {0};
+    struct token_call c = {.rq = rq,
+                           .sv = rq->context,
+                           .a = rq->arena,
+                           .form = form,
+                           .client = &client,
+                           .now = clock_wall_ms()};
+    struct str type = wire_param(form, "grant_type");
+    bool is_code = str_eq(type, STR("authorization_code"));
+    bool is_refresh = str_eq(type, STR("refresh_token"));
+    if (str_is_absent(type))
+        return err_set(e, ERR_BAD_REQUEST, "grant_type is missing");
+    if (!is_code && !is_refresh && !str_eq(type, STR("client_credentials")))
+        return err_set(e, ERR_GRANT_TYPE, "grant_type must be authorization_code or refresh_token");
+    if (!client_authenticate(rq, form, &client, e))
+        return false;
+    if (!is_code && !is_refresh)
+        return err_set(e, ERR_UNAUTHORIZED_CLIENT, "this client may not use that grant type");
+    /* What has been used up must be answered, or told: a client that leaves now does not stop it half-way. */
+    fiber_shield(true);
+    bool is_good = is_code ? redeem(&c, &tokens, e) : token_refresh(&c, &tokens, e);
+    fiber_shield(false);
+    if (is_good)
+        issue_answer(rq, &tokens, c.now);
+    return is_good;
+}
+
+void token_post(struct http_request *rq)
+{
+    struct form form = {0};
+    struct err e = {.code = ERR_NONE};
+    if (wire_form_read(rq, &form, &e) && answer(rq, &form, &e))
+        return;
+    if (err_http(e.code) < 500)
+        failures_count(rq, wire_param(&form, "client_id"), &e);
+    wire_answer_error(rq, &e);
+}

@@ -1,0 +1,23 @@
+/* The token endpoint (OAuth 2.1 sections 3.2, 4.1.3, 4.3). */
+#pragma once
+
+#include "auth/oauth/issue.h"
+#include "store/oauth_clients.h"
+
+/* POST /oauth/token */
+void token_post(struct http_request *rq);
+
+/* One request there, its client already authenticated. */
+struct token_call {
+    struct http_request *rq;
+    struct services *sv;
+    struct arena *a;
+    const struct form *form;
+    const struct oauth_client *client;
+    int64_t now;
+};
+/* grant_type=refresh_token (refresh.c). Waits (store). */
+bool token_refresh(const struct token_call *c, struct issued *out, struct err *e) must_use;
+/* Is the person still an active member? ERR_INVALID_GRANT otherwise. Waits (store). */
+bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,
+                        struct err *e) must_use;

@@ -193,9 +193,8 @@ static struct token_entry *entry_new(struct services *sv, struct str bearer, str
     uint64_t epoch = sv->tokens->epoch;
     void *old = NULL;
     bool is_access = str_starts(bearer, STR(ACCESS_PREFIX));
-    bool is_good = is_access
-                       ? access_build(sv, keep, str_c(hash_hex), now, &entry->caller, e)
-                       : key_build(sv, keep, str_c(hash_hex), now, &entry->caller, e);
+    bool is_good = is_access ? access_build(sv, keep, str_c(hash_hex), now, &entry->caller, e)
+                             : key_build(sv, keep, str_c(hash_hex), now, &entry->caller, e);
     if (!is_good) {
         entry_release(entry);
         return NULL;

@@ -19,6 +19,8 @@ struct call {
     struct str arguments; /* JSON object text */
     int64_t started_us;
     const char *outcome;
+    bool is_server_error; /* the server's JSON-RPC error, with this code */
+    int64_t error_code;
 };
 
 static bool unknown_tool(struct str name, struct err *e)
@@ -65,7 +67,7 @@ static bool params_write(struct tool_call *c, const struct call *call, struct st
     return !str_is_absent(*out) || err_set(e, ERR_TOO_LARGE, "arguments.arguments: too large");
 }
 
-static bool server_error(struct tool_call *c, struct str error, struct err *e)
+static bool server_error(struct tool_call *c, struct call *call, struct str error, struct err *e)
 {
     struct jwant wants[] = {{.name = STR("code")}, {.name = STR("message")}};
     struct err ignored;
@@ -73,8 +75,15 @@ static bool server_error(struct tool_call *c, struct str error, struct err *e)
     if (!jscan_object(error, wants, ARRAY_LEN(wants), &ignored) || str_is_absent(wants[1].value) ||
         !jscan_string(c->arena, wants[1].value, &message))
         message = STR("(no message)");
-    return err_set(e, ERR_UPSTREAM, "the server answered with JSON-RPC error %.*s: %.*s",
-                   STR_FMT(wants[0].value), STR_FMT(str_slice(message, 0, 300)));
+    int64_t code = 0;
+    if (str_is_absent(wants[0].value) || !jscan_i64(wants[0].value, &code))
+        code = 0;
+    /* Its text is for the caller. The record keeps the number: the text may hold anything, what we
+     * sent included. */
+    call->error_code = code;
+    call->is_server_error = true;
+    return err_set(e, ERR_UPSTREAM, "the server answered with JSON-RPC error %lld: %.*s",
+                   (long long)code, STR_FMT(str_slice(message, 0, 300)));
 }
 
 static bool result_write(struct tool_call *c, struct call *call, struct str result, struct err *e)
@@ -100,7 +109,7 @@ static bool ask(struct tool_call *c, struct call *call, struct err *e)
     if (!params_write(c, call, &ask.params, e) || !upstream_ask(c->sv, c->arena, &ask, &reply, e))
         return false;
     return str_is_absent(reply.error) ? result_write(c, call, reply.result, e)
-                                      : server_error(c, reply.error, e);
+                                      : server_error(c, call, reply.error, e);
 }
 
 static bool record(struct tool_call *c, const struct call *call, const struct err *why,
@@ -120,7 +129,10 @@ static bool record(struct tool_call *c, const struct call *call, const struct er
                             .duration_us = clock_mono_us() - call->started_us,
                             .bytes_in = (int64_t)call->arguments.n,
                             .bytes_out = (int64_t)c->out->n};
-    if (why)
+    if (call->is_server_error)
+        row.error = arena_printf(c->arena, "%s: the server answered with JSON-RPC error %lld",
+                                 err_text(ERR_UPSTREAM), (long long)call->error_code);
+    else if (why)
         row.error = arena_printf(c->arena, "%s: %s", err_text(why->code), why->msg);
     if (call->entry->audit_arguments)
         row.arguments = redact_json(c->arena, call->arguments);

@@ -31,9 +31,8 @@ static void param_add(struct buf *out, const char *name, struct str value)
 static void redirect(const struct authorization *z, const struct buf *params)
 {
     struct str sep = str_find_char(z->redirect_uri, '?') == SIZE_MAX ? STR("?") : STR("&");
-    struct str location =
-        arena_printf(z->a, "%.*s%.*s%.*s", STR_FMT(z->redirect_uri), STR_FMT(sep),
-                     STR_FMT(str_slice(buf_str(params), 1, SIZE_MAX)));
+    struct str location = arena_printf(z->a, "%.*s%.*s%.*s", STR_FMT(z->redirect_uri), STR_FMT(sep),
+                                       STR_FMT(str_slice(buf_str(params), 1, SIZE_MAX)));
     struct err e;
     if (buf_ok(params) && !str_is_absent(location)) {
         page_redirect(z->rq, location);
@@ -105,8 +104,9 @@ static bool redirect_uri_choose(struct authorization *z, struct str given, struc
     if (given.n == 0) {
         z->redirect_uri = z->client.redirect_uris;
         return str_find_char(z->client.redirect_uris, ' ') == SIZE_MAX ||
-               err_set(e, ERR_BAD_REQUEST, "The program did not say where to send you back "
-                                           "(redirect_uri is missing).");
+               err_set(e, ERR_BAD_REQUEST,
+                       "The program did not say where to send you back "
+                       "(redirect_uri is missing).");
     }
     return redirect_uri_is_listed(z->client.redirect_uris, given) ||
            err_set(e, ERR_BAD_REQUEST,

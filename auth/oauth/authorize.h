@@ -1,4 +1,5 @@
-/* The authorization endpoint (OAuth 2.1 section 4.1.1): who asks, what for, and a person who says yes. */
+/* The authorization endpoint (OAuth 2.1 section 4.1.1): who asks, what for, and a person who says
+ * yes. */
 #pragma once
 
 #include "auth/session/session.h"
@@ -9,8 +10,9 @@ void authorize_start(struct http_request *rq);
 /* POST /oauth/consent: the answer of the consent page. */
 void consent_post(struct http_request *rq);
 /*
- * For the sign-in page within an authorization: the origin or scheme that its redirects may end at (Chromium applies
- * form-action to them). return_to: where sign-in leads to. Absent: nowhere else. Waits (store).
+ * For the sign-in page within an authorization: the origin or scheme that its redirects may end at
+ * (Chromium applies form-action to them). return_to: where sign-in leads to. Absent: nowhere else.
+ * Waits (store).
  */
 struct str authorize_form_action(struct http_request *rq, struct str return_to);
 
@@ -31,7 +33,8 @@ struct authorization {
     int64_t max_age_ms;  /* of the sign-in; -1: any */
 };
 
-/* Sends the browser back to the client with an error, state and iss (RFC 6749 4.1.2.1, RFC 9207). */
+/* Sends the browser back to the client with an error, state and iss (RFC 6749 4.1.2.1, RFC 9207).
+ */
 void authorize_fail(const struct authorization *z, const struct err *e);
 
 /* What a token could be for. */
@@ -46,8 +49,9 @@ struct targets {
     size_t n, preferred;
 };
 /*
- * What the person may choose: one thing in each of their organizations that has it, or everything they may use where the
- * request names nothing. ERR_INVALID_TARGET: nothing; ERR_ACCESS_DENIED: a member of no organization. Waits (store).
+ * What the person may choose: one thing in each of their organizations that has it, or everything
+ * they may use where the request names nothing. ERR_INVALID_TARGET: nothing; ERR_ACCESS_DENIED: a
+ * member of no organization. Waits (store).
  */
 bool authorize_targets(const struct authorization *z, const struct browser_session *session,
                        struct targets *out, struct err *e) must_use;
@@ -55,6 +59,7 @@ bool authorize_targets(const struct authorization *z, const struct browser_sessi
 /* Shows the consent page. */
 bool consent_show(const struct authorization *z, const struct browser_session *session,
                   const struct targets *targets, struct err *e) must_use;
-/* Writes the grant's code and sends the browser to the client with it. ERR_CONFLICT: this consent gave one already. */
+/* Writes the grant's code and sends the browser to the client with it. ERR_CONFLICT: this consent
+ * gave one already. */
 bool consent_grant(const struct authorization *z, const struct browser_session *session,
                    const struct target *target, struct err *e) must_use;

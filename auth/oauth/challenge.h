@@ -1,5 +1,5 @@
-/* WWW-Authenticate on /mcp*: where the metadata of what was asked for is, and which scope it takes (RFC 9728 section 5.1,
- * RFC 6750 section 3). */
+/* WWW-Authenticate on /mcp*: where the metadata of what was asked for is, and which scope it takes
+ * (RFC 9728 section 5.1, RFC 6750 section 3). */
 #pragma once
 
 #include "io/http.h"

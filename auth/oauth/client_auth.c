@@ -1,5 +1,6 @@
 #include "auth/oauth/client_auth.h"
 
+#include "auth/oauth/failures.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/secret.h"
@@ -86,5 +87,8 @@ bool client_authenticate(struct http_request *rq, const struct form *form, struc
     struct str hash = wire_token_hash(rq->arena, claim.secret);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    return text_eq_ct(hash, out->secret_hash) || wrong(e);
+    if (text_eq_ct(hash, out->secret_hash))
+        return true;
+    wrong(e);
+    return failures_count(rq, out->id, e);
 }

@@ -15,16 +15,17 @@ static bool refused(struct err *e, const char *member, const char *why)
 
 /* ---- the name ---- */
 
-/* Bytes of an invisible or direction-turning character at `at`: U+200B-200F, U+2028-202E, U+2060-206F, U+FEFF; else 0. */
+/* Bytes of an invisible or direction-turning character at `at`: U+200B-200F, U+2028-202E,
+ * U+2060-206F, U+FEFF; else 0. */
 static size_t hidden_at(struct str s, size_t at)
 {
     if (at + 3 > s.n)
         return 0;
     unsigned char a = (unsigned char)s.p[at], b = (unsigned char)s.p[at + 1],
                   c = (unsigned char)s.p[at + 2];
-    bool is_hidden = (a == 0xE2 && b == 0x80 && ((c >= 0x8B && c <= 0x8F) || (c >= 0xA8 && c <= 0xAE))) ||
-                     (a == 0xE2 && b == 0x81 && c >= 0xA0 && c <= 0xAF) ||
-                     (a == 0xEF && b == 0xBB && c == 0xBF);
+    bool is_hidden =
+        (a == 0xE2 && b == 0x80 && ((c >= 0x8B && c <= 0x8F) || (c >= 0xA8 && c <= 0xAE))) ||
+        (a == 0xE2 && b == 0x81 && c >= 0xA0 && c <= 0xAF) || (a == 0xEF && b == 0xBB && c == 0xBF);
     return is_hidden ? 3 : 0;
 }
 
@@ -128,7 +129,8 @@ static bool method_read(const struct jvalue *given, struct client_metadata *out,
                    "must be none, client_secret_basic or client_secret_post");
 }
 
-/* Keys are not used, but what is dangerous or contradictory is not accepted in silence (RFC 7591 section 2). */
+/* Keys are not used, but what is dangerous or contradictory is not accepted in silence (RFC 7591
+ * section 2). */
 static bool keys_check(const struct jvalue *given, struct err *e)
 {
     static const char *const private_parts[] = {"d", "p", "q", "dp", "dq", "qi", "k"};

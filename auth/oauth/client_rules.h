@@ -10,13 +10,14 @@ struct client_metadata {
     struct str redirect_uris; /* separated by spaces */
     struct str auth_method;
     bool is_public;
-    struct str json;          /* one object: what is answered and kept */
+    struct str json; /* one object: what is answered and kept */
 };
 /*
- * Checks and normalises. Members that are not known are ignored, grant types that registration does not give are dropped.
- * ERR_REDIRECT_URI, ERR_CLIENT_METADATA say which member is wrong.
+ * Checks and normalises. Members that are not known are ignored, grant types that registration does
+ * not give are dropped. ERR_REDIRECT_URI, ERR_CLIENT_METADATA say which member is wrong.
  */
 bool client_metadata_read(struct arena *a, const struct jvalue *given, struct client_metadata *out,
                           struct err *e) must_use;
-/* A name as it may be shown: no controls, no characters that turn the direction of text, at most LIMIT_NAME bytes. */
+/* A name as it may be shown: no controls, no characters that turn the direction of text, at most
+ * LIMIT_NAME bytes. */
 struct str client_name_clean(struct arena *a, struct str name) must_use;

@@ -1,5 +1,6 @@
-/* The consent page and its answer. What was asked for travels through the browser sealed to the session: nothing in the
- * form is believed but the decision and which of the offered targets it is for. */
+/* The consent page and its answer. What was asked for travels through the browser sealed to the
+ * session: nothing in the form is believed but the decision and which of the offered targets it is
+ * for. */
 #include <stdio.h>
 
 #include "auth/oauth/authorize.h"
@@ -33,8 +34,8 @@ static bool request_seal(const struct authorization *z, struct str session_id, s
              (long long)z->started_at, STR_FMT(z->client.id), STR_FMT(z->redirect_uri),
              STR_FMT(z->challenge), STR_FMT(z->scope), STR_FMT(z->resource),
              str_is_absent(z->state) ? 0 : 1, STR_FMT(z->state));
-    bool is_good = buf_ok(&plain) &&
-                   keyring_seal(z->sv->keys, PURPOSE, session_id, buf_str(&plain), &sealed);
+    bool is_good =
+        buf_ok(&plain) && keyring_seal(z->sv->keys, PURPOSE, session_id, buf_str(&plain), &sealed);
     *out = is_good ? arena_dup(z->a, buf_str(&sealed)) : STR_NONE;
     buf_end(&plain);
     buf_end(&sealed);
@@ -46,7 +47,8 @@ static bool request_read(struct authorization *z, struct str plain)
 {
     struct str rest = arena_dup(z->a, plain), started, has_state;
     bool is_good = str_next(&rest, '\n', &z->id) && str_next(&rest, '\n', &started) &&
-                   str_next(&rest, '\n', &z->client.id) && str_next(&rest, '\n', &z->redirect_uri) &&
+                   str_next(&rest, '\n', &z->client.id) &&
+                   str_next(&rest, '\n', &z->redirect_uri) &&
                    str_next(&rest, '\n', &z->challenge) && str_next(&rest, '\n', &z->scope) &&
                    str_next(&rest, '\n', &z->resource) && str_next(&rest, '\n', &has_state) &&
                    str_to_i64(started, 0, INT64_MAX, &z->started_at);
@@ -66,8 +68,7 @@ static bool request_open(struct authorization *z, struct str session_id, struct 
         return err_set(e, ERR_BAD_REQUEST,
                        "This page belongs to another sign-in. Start again from your program.");
     if (clock_wall_ms() - z->started_at > LIFE_MS)
-        return err_set(e, ERR_BAD_REQUEST,
-                       "This page has expired. Start again from your program.");
+        return err_set(e, ERR_BAD_REQUEST, "This page has expired. Start again from your program.");
     return true;
 }
 
@@ -108,9 +109,9 @@ static struct page_row *target_rows(const struct authorization *z, const struct 
         return NULL;
     for (size_t i = 0; i < t->n; i++, v += PER_ROW) {
         const struct target *one = &t->items[i];
-        v[0] = (struct page_value){.name = "value",
-                                   .text = arena_printf(z->a, "%.*s|%.*s", STR_FMT(one->org_id),
-                                                        STR_FMT(one->resource))};
+        v[0] = (struct page_value){
+            .name = "value",
+            .text = arena_printf(z->a, "%.*s|%.*s", STR_FMT(one->org_id), STR_FMT(one->resource))};
         v[1] = (struct page_value){.name = "label", .text = one->name};
         v[2] = (struct page_value){.name = "org_name", .text = one->org_name};
         v[3] = (struct page_value){.name = "is_chosen",
@@ -144,7 +145,8 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
     bool is_local = is_loopback(z->redirect_uri);
     bool is_remote = redirect_uri_is_remote(z->redirect_uri);
     const struct page_value values[] = {
-        {.name = "client_name", .text = str_is_absent(name) ? STR("A program without a name") : name},
+        {.name = "client_name",
+         .text = str_is_absent(name) ? STR("A program without a name") : name},
         {.name = "redirect_host", .text = host},
         {.name = "is_local", .text = is_local ? STR("1") : STR_NONE},
         {.name = "is_app", .text = !is_local && !is_remote ? STR("1") : STR_NONE},

@@ -23,7 +23,7 @@ static bool peer_is_public(const char *peer)
     return guard_addr_parse(str_c(peer), &a) && !guard_addr_is_special(&a);
 }
 
-void failures_count(const struct http_request *rq, struct str client_id, struct err *e)
+bool failures_count(const struct http_request *rq, struct str client_id, struct err *e)
 {
     /* Behind a private address may be everybody: then the client alone counts. */
     struct str address = peer_is_public(rq->peer) ? str_c(rq->peer) : STR("");
@@ -40,4 +40,5 @@ void failures_count(const struct http_request *rq, struct str client_id, struct 
     pthread_mutex_unlock(&lock);
     if (is_over)
         err_set(e, ERR_RATE_LIMITED, "too many failed requests of this client; wait a minute");
+    return false;
 }

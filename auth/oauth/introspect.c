@@ -106,13 +106,8 @@ static bool introspect(struct http_request *rq, const struct form *form, struct 
     if (!is_told)
         return false;
     /* Somebody who guesses is not told so for long; nothing is lost but the answer. */
-    struct err counted = {.code = ERR_NONE};
-    if (!told.is_active)
-        failures_count(rq, client.id, &counted);
-    if (counted.code == ERR_RATE_LIMITED) {
-        *e = counted;
+    if (!told.is_active && !failures_count(rq, client.id, e) && e->code == ERR_RATE_LIMITED)
         return false;
-    }
     answer(rq, &client, &told);
     return true;
 }

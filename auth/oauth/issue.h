@@ -1,4 +1,5 @@
-/* Token pairs: making them, answering them, and what an old refresh token keeps of the answer to it. */
+/* Token pairs: making them, answering them, and what an old refresh token keeps of the answer to
+ * it. */
 #pragma once
 
 #include "auth/oauth/wire.h"
@@ -18,7 +19,8 @@ struct issued {
     struct str access, refresh; /* the tokens */
     struct str scope;           /* of the access token */
     int64_t access_expires_at;
-    struct str request; /* what was asked for with the refresh token, to compare a repetition with */
+    struct str
+        request; /* what was asked for with the refresh token, to compare a repetition with */
 };
 /* A fresh pair of a grant made at granted_at: `pair` is for the store, `out` for the client. */
 bool issue_pair(struct arena *a, struct str scope, int64_t granted_at, int64_t now,
@@ -27,15 +29,15 @@ bool issue_pair(struct arena *a, struct str scope, int64_t granted_at, int64_t n
 void issue_answer(struct http_request *rq, const struct issued *t, int64_t now);
 
 /*
- * The answer sealed under a key derived from the old token by HKDF: whoever has only the store cannot open it. Opening
- * fails when the token or a bit is wrong.
+ * The answer sealed under a key derived from the old token by HKDF: whoever has only the store
+ * cannot open it. Opening fails when the token or a bit is wrong.
  */
 bool issue_seal(struct arena *a, struct str old_token, const struct issued *t, struct str *sealed,
                 struct err *e) must_use;
 bool issue_open(struct arena *a, struct str old_token, struct str sealed, struct issued *out,
                 struct err *e) must_use;
 /*
- * May the same answer be repeated to a used token? Until its successor is first used, at least 30 s, at most 24 h
- * (design "Tokens"). Pure.
+ * May the same answer be repeated to a used token? Until its successor is first used, at least 30
+ * s, at most 24 h (design "Tokens"). Pure.
  */
 bool issue_may_repeat(const struct oauth_refresh *old, int64_t now) must_use;

@@ -1,11 +1,13 @@
-/* Discovery: protected resources (RFC 9728), the authorization server (RFC 8414, OpenID Connect Discovery 1.0). */
+/* Discovery: protected resources (RFC 9728), the authorization server (RFC 8414, OpenID Connect
+ * Discovery 1.0). */
 #pragma once
 
 #include "io/http.h"
 
 #define METADATA_RESOURCE_PATH "/.well-known/oauth-protected-resource"
 
-/* GET /.well-known/oauth-protected-resource[/mcp[/...]]: the same whether or not the thing exists. */
+/* GET /.well-known/oauth-protected-resource[/mcp[/...]]: the same whether or not the thing exists.
+ */
 void metadata_resource(struct http_request *rq);
 /* GET /.well-known/oauth-authorization-server, /.well-known/openid-configuration */
 void metadata_server(struct http_request *rq);

@@ -1,4 +1,6 @@
-/* grant_type=refresh_token: rotation, the same answer again, and what happens to a family that is used twice. */
+/* grant_type=refresh_token: rotation, the same answer again, and what happens to a family that is
+ * used twice. */
+#include "auth/oauth/failures.h"
 #include "auth/oauth/resource_find.h"
 #include "auth/oauth/scope.h"
 #include "auth/oauth/token.h"
@@ -17,6 +19,12 @@ struct refresh {
     struct str request; /* scope and resource as given */
 };
 
+static bool unknown(const struct refresh *r, struct err *e)
+{
+    bad_token(e, "is not known");
+    return failures_count(r->call->rq, r->call->client->id, e);
+}
+
 static bool load(struct refresh *r, struct err *e)
 {
     const struct token_call *c = r->call;
@@ -24,10 +32,10 @@ static bool load(struct refresh *r, struct err *e)
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (!str_starts(r->token, STR(REFRESH_PREFIX)))
-        return bad_token(e, "is not known");
+        return unknown(r, e);
     if (!oauth_tokens_refresh_get(c->sv->db, c->a, hash, &r->row, e) ||
         !oauth_grants_get(c->sv->db, c->a, r->row.grant_id, &r->grant, e))
-        return e->code == ERR_NOT_FOUND ? bad_token(e, "is not known") : false;
+        return e->code == ERR_NOT_FOUND ? unknown(r, e) : false;
     return true;
 }
 
@@ -62,8 +70,8 @@ static bool check(struct refresh *r, struct err *e)
         !resource_agrees(c->sv, c->a, r->grant.org_id, resource, r->grant.resource, e) ||
         !scope_read(r, e))
         return false;
-    r->request = arena_printf(c->a, "%.*s|%.*s", STR_FMT(wire_param(c->form, "scope")),
-                              STR_FMT(resource));
+    r->request =
+        arena_printf(c->a, "%.*s|%.*s", STR_FMT(wire_param(c->form, "scope")), STR_FMT(resource));
     if (str_is_absent(r->request) || str_find_char(r->request, '\n') != SIZE_MAX)
         return err_set(e, ERR_BAD_REQUEST, "scope or resource is ill-formed");
     return token_person_check(c, r->grant.org_id, r->grant.user_id, e);
@@ -98,7 +106,8 @@ static bool repeat(const struct refresh *r, struct issued *out, struct err *e)
         return bad_token(e, "was used already, for another request");
     if (out->access_expires_at > c->now)
         return true;
-    /* The laptop slept longer than an access token lives: the same successor, an access token that works. */
+    /* The laptop slept longer than an access token lives: the same successor, an access token that
+     * works. */
     if (!issue_pair(c->a, out->scope, r->grant.created_at, c->now, &pair, &fresh, e))
         return false;
     if (!oauth_tokens_add_access(c->sv->db, c->a, r->grant.org_id, r->grant.id, &pair, e))

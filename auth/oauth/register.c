@@ -18,8 +18,8 @@ enum { UNUSED_KEPT_MS = 60 * 60 * 1000, ANSWER_MAX = 4 * LIMIT_BODY_FORM };
 /* ---- the registration access token ---- */
 
 /*
- * Of a public client: made from its id, because everybody who registers the same metadata shares the client and must be
- * answered the same. It reads; it changes nothing that others rely on.
+ * Of a public client: made from its id, because everybody who registers the same metadata shares
+ * the client and must be answered the same. It reads; it changes nothing that others rely on.
  */
 static bool shared_token(const struct services *sv, struct str key_id, struct str client_id,
                          struct arena *a, struct str *out)
@@ -98,9 +98,9 @@ static void client_answer(struct http_request *rq, int status, const struct oaut
     }
     if (!str_is_absent(token))
         jout_kstr(&j, "registration_access_token", token);
-    jout_kstr(&j, "registration_client_uri",
-              arena_printf(rq->arena, "%s/oauth/register/%.*s", sv->config->origin,
-                           STR_FMT(c->id)));
+    jout_kstr(
+        &j, "registration_client_uri",
+        arena_printf(rq->arena, "%s/oauth/register/%.*s", sv->config->origin, STR_FMT(c->id)));
     /* The metadata is an object of its own in the store: its members follow. */
     buf_add_char(&out, ',');
     buf_add(&out, str_slice(c->metadata, 1, SIZE_MAX));
@@ -110,7 +110,8 @@ static void client_answer(struct http_request *rq, int status, const struct oaut
 
 /* ---- POST ---- */
 
-/* Clients that nobody consented to are counted, not addresses: behind one address may be everybody. */
+/* Clients that nobody consented to are counted, not addresses: behind one address may be everybody.
+ */
 static bool room_make(const struct services *sv, struct arena *a, int64_t now, struct err *e)
 {
     int64_t n;
@@ -247,10 +248,8 @@ static bool client_update(struct http_request *rq, struct oauth_client *c, struc
     c->auth_method = m.auth_method;
     c->metadata = m.json;
     c->updated_at = clock_wall_ms();
-    struct wire_event event = {.method = "oauth_client_update",
-                               .client_id = c->id,
-                               .name = c->name,
-                               .outcome = "ok"};
+    struct wire_event event = {
+        .method = "oauth_client_update", .client_id = c->id, .name = c->name, .outcome = "ok"};
     if (!oauth_clients_update(sv->db, rq->arena, c, e) || !wire_audit(rq, &event, e))
         return false;
     client_answer(rq, 200, c, STR_NONE, token);
@@ -265,10 +264,8 @@ static bool client_delete(struct http_request *rq, const struct oauth_client *c,
                              : oauth_clients_delete(sv->db, rq->arena, c->id, e);
     if (!is_gone && is_public && e->code == ERR_NOT_FOUND)
         return err_set(e, ERR_FORBIDDEN, "people have consented to this client; they can end that");
-    struct wire_event event = {.method = "oauth_client_delete",
-                               .client_id = c->id,
-                               .name = c->name,
-                               .outcome = "ok"};
+    struct wire_event event = {
+        .method = "oauth_client_delete", .client_id = c->id, .name = c->name, .outcome = "ok"};
     if (!is_gone || !wire_audit(rq, &event, e))
         return false;
     http_set_header(rq, STR("Cache-Control"), STR("no-store"));

@@ -1,5 +1,5 @@
-/* Client registration (RFC 7591) and its management (RFC 7592). Nobody needs a credential to register, so a client is
- * worth nothing until a person consents to it. */
+/* Client registration (RFC 7591) and its management (RFC 7592). Nobody needs a credential to
+ * register, so a client is worth nothing until a person consents to it. */
 #pragma once
 
 #include "io/http.h"

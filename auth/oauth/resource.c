@@ -76,8 +76,7 @@ static bool origin_is_ours(const struct config *c, const struct uri *u)
            uri_port(u) == uri_port(&base);
 }
 
-bool resource_parse(const struct config *c, struct str uri, struct resource_ref *out,
-                    struct err *e)
+bool resource_parse(const struct config *c, struct str uri, struct resource_ref *out, struct err *e)
 {
     struct uri u;
     *out = (struct resource_ref){.kind = RESOURCE_OPEN};

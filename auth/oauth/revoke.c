@@ -1,7 +1,6 @@
 #include "auth/oauth/revoke.h"
 
 #include "auth/oauth/client_auth.h"
-#include "auth/oauth/failures.h"
 #include "auth/oauth/issue.h"
 #include "base/clock.h"
 
@@ -59,10 +58,8 @@ static bool refresh_end(const struct revocation *r, struct err *e)
 static bool revoke(struct http_request *rq, const struct form *form, struct err *e)
 {
     struct oauth_client client;
-    struct revocation r = {.rq = rq,
-                           .sv = rq->context,
-                           .client = &client,
-                           .token = wire_param(form, "token")};
+    struct revocation r = {
+        .rq = rq, .sv = rq->context, .client = &client, .token = wire_param(form, "token")};
     if (!client_authenticate(rq, form, &client, e))
         return false;
     if (str_is_absent(r.token))
@@ -75,19 +72,12 @@ static bool revoke(struct http_request *rq, const struct form *form, struct err 
     return !str_starts(r.token, STR(REFRESH_PREFIX)) || refresh_end(&r, e);
 }
 
-static void fail(struct http_request *rq, const struct form *form, struct err *e)
-{
-    if (err_http(e->code) < 500)
-        failures_count(rq, wire_param(form, "client_id"), e);
-    wire_answer_error(rq, e);
-}
-
 void revoke_post(struct http_request *rq)
 {
     struct form form = {0};
     struct err e = {.code = ERR_NONE};
     if (!wire_form_read(rq, &form, &e) || !revoke(rq, &form, &e)) {
-        fail(rq, &form, &e);
+        wire_answer_error(rq, &e);
         return;
     }
     http_set_header(rq, STR("Cache-Control"), STR("no-store"));

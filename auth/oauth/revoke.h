@@ -3,8 +3,9 @@
 
 #include "io/http.h"
 
-/* POST /oauth/revoke: an access token alone, a refresh token with its family. Unknown and foreign ones: 200, nothing
- * happens. */
+/* POST /oauth/revoke: an access token alone, a refresh token with its family. Unknown and foreign
+ * ones: 200, nothing happens. */
 void revoke_post(struct http_request *rq);
-/* POST /oauth/introspect: confidential clients, about their own tokens; everything else is {"active":false}. */
+/* POST /oauth/introspect: confidential clients, about their own tokens; everything else is
+ * {"active":false}. */
 void introspect_post(struct http_request *rq);

@@ -8,8 +8,9 @@
 #define SCOPE_DEFAULT    "mcp"
 
 /*
- * What an authorization request is given: unknown scopes beside known ones are dropped, only unknown ones are
- * ERR_INVALID_SCOPE, none is the default. At least one of mcp, mcp:read, mcp:manage is always in it.
+ * What an authorization request is given: unknown scopes beside known ones are dropped, only
+ * unknown ones are ERR_INVALID_SCOPE, none is the default. At least one of mcp, mcp:read,
+ * mcp:manage is always in it.
  */
 bool scope_at_authorize(struct arena *a, struct str asked, struct str *out, struct err *e) must_use;
 /* What of it makes sense at a resource ("conn_...", "hub", "management"). STR_NONE: memory. */

@@ -1,4 +1,5 @@
-/* What an authorization can be for: the organizations of the person, and what they may use in each. */
+/* What an authorization can be for: the organizations of the person, and what they may use in each.
+ */
 #include "auth/oauth/authorize.h"
 #include "auth/oauth/resource_find.h"
 #include "auth/token_check.h"
@@ -19,10 +20,8 @@ static void add(struct search *s, struct str resource, struct str name)
 {
     if (s->out->n == LIMIT_TARGETS)
         return;
-    s->out->items[s->out->n++] = (struct target){.org_id = s->org->id,
-                                                 .org_name = s->org->name,
-                                                 .resource = resource,
-                                                 .name = name};
+    s->out->items[s->out->n++] = (struct target){
+        .org_id = s->org->id, .org_name = s->org->name, .resource = resource, .name = name};
 }
 
 static bool may_use(const struct search *s, const struct connection *conn)
@@ -116,6 +115,6 @@ bool authorize_targets(const struct authorization *z, const struct browser_sessi
             return false;
     }
     prefer(out, session->org_id);
-    return out->n > 0 || err_set(e, ERR_INVALID_TARGET,
-                                 "the resource is nothing that you may use here");
+    return out->n > 0 ||
+           err_set(e, ERR_INVALID_TARGET, "the resource is nothing that you may use here");
 }

@@ -38,7 +38,8 @@ static bool event(const struct token_call *c, const char *method, const struct o
     return wire_audit(c->rq, &event, e);
 }
 
-/* A used code comes again: whoever holds it, one of two is not the client. The family ends (OAuth 2.1 4.1.3). */
+/* A used code comes again: whoever holds it, one of two is not the client. The family ends
+ * (OAuth 2.1 4.1.3). */
 static bool replayed(const struct token_call *c, const struct oauth_code *code, struct err *e)
 {
     if (!oauth_grants_end(c->sv->db, c->a, code->grant_id, c->now, e) ||
@@ -86,8 +87,12 @@ static bool redeem(const struct token_call *c, struct issued *out, struct err *e
     struct str hash = wire_token_hash(c->a, given);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    if (!oauth_codes_get(c->sv->db, c->a, hash, &code, e))
-        return e->code == ERR_NOT_FOUND ? bad_code(e, "is not known") : false;
+    if (!oauth_codes_get(c->sv->db, c->a, hash, &code, e)) {
+        if (e->code != ERR_NOT_FOUND)
+            return false;
+        bad_code(e, "is not known");
+        return failures_count(c->rq, c->client->id, e);
+    }
     if (!code_check(c, &code, e))
         return false;
     struct str host = redirect_uri_host(c->a, code.redirect_uri);
@@ -122,7 +127,8 @@ static bool answer(struct http_request *rq, const struct form *form, struct err 
         return false;
     if (!is_code && !is_refresh)
         return err_set(e, ERR_UNAUTHORIZED_CLIENT, "this client may not use that grant type");
-    /* What has been used up must be answered, or told: a client that leaves now does not stop it half-way. */
+    /* What has been used up must be answered, or told: a client that leaves now does not stop it
+     * half-way. */
     fiber_shield(true);
     bool is_good = is_code ? redeem(&c, &tokens, e) : token_refresh(&c, &tokens, e);
     fiber_shield(false);
@@ -137,7 +143,5 @@ void token_post(struct http_request *rq)
     struct err e = {.code = ERR_NONE};
     if (wire_form_read(rq, &form, &e) && answer(rq, &form, &e))
         return;
-    if (err_http(e.code) < 500)
-        failures_count(rq, wire_param(&form, "client_id"), &e);
     wire_answer_error(rq, &e);
 }

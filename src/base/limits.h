@@ -20,6 +20,9 @@ enum {
     /* JSON */
     LIMIT_JSON_DEPTH          = 64,               /* nesting: recursive parsers run on small fiber stacks */
     LIMIT_JSON_MEMBERS        = 4096,             /* members of one object where duplicates are refused */
+    LIMIT_RPC_METHOD          = 256,              /* bytes of a method's name */
+    LIMIT_TOOL_NAME           = 1024,             /* bytes of a tool's or prompt's name in a call */
+    LIMIT_RESOURCE_URI        = 4096,             /* bytes of a resource's URI in a call */
     LIMIT_RPC_ID              = 256,              /* bytes of a JSON-RPC id */
 
     /* HTTP out */
@@ -60,6 +63,7 @@ enum {
     LIMIT_LIST                = 100,              /* items of one page */
     LIMIT_LIST_DEFAULT        = 50,
     LIMIT_AUDIT_QUEUE         = 8192,             /* rows waiting for the audit writer; beyond it calls are refused */
+    LIMIT_AUDIT_TEXT          = 1024,             /* bytes of any other text of an audit row; longer ones are cut */
     LIMIT_AUDIT_ARGUMENTS     = 16 * 1024,        /* bytes of recorded arguments */
     LIMIT_LOG_LINE            = 16 * 1024,        /* bytes of one line of the log; longer ones lose their fields */
     LIMIT_LOG_VALUE           = 1024,             /* bytes of one text value in the log; cut beyond */

@@ -34,12 +34,12 @@ struct caller {
     size_t n_tools;
     const struct str *connection_ids;
     size_t n_connection_ids;
-    bool is_management_audience; /* may be used at /mcp and /api */
-    bool is_proxy_audience;      /* may be used at connections (an API key: both) */
+    bool is_management_audience;       /* may be used at /mcp and /api */
+    bool is_proxy_audience;            /* may be used at connections (an API key: both) */
     struct str audience_connection_id; /* the one connection an access token is for; absent: not
                                           limited by audience */
-    int64_t expires_at;          /* ms; 0: never */
-    struct str principal;        /* organization + user + (client or key): "org_..|usr_..|key_.." */
+    int64_t expires_at;                /* ms; 0: never */
+    struct str principal; /* organization + user + (client or key): "org_..|usr_..|key_.." */
 };
 
 /* Keys and grants belong to one organization; a person signed in may name any of theirs. */

@@ -81,7 +81,8 @@ bool signing_key_rotate(const struct keyring *keys, struct db *db, struct arena 
         return true;
     if (!unseal(keys, sealed, &der, e))
         return false;
-    bool is_good = seal(keys, buf_str(&der), a, &fresh, e) && installation_put(db, a, FACT, fresh, e);
+    bool is_good =
+        seal(keys, buf_str(&der), a, &fresh, e) && installation_put(db, a, FACT, fresh, e);
     der_end(&der);
     *n_changed += is_good;
     return is_good;

@@ -353,6 +353,13 @@ void http_server_drain(struct http_server *s)
     }
     LIST_FOR(pos, &s->waiting[CONN_IDLES])
     server_conn_read_no_more(CONTAINER_OF(pos, struct server_conn, wait));
+    /* Streams without a fiber wait for news that may never come: they end now, cleanly. */
+    LIST_FOR(pos, &s->requests)
+    {
+        struct server_request *r = CONTAINER_OF(pos, struct server_request, all);
+        if (!r->fiber && r->stream)
+            http_stream_end(&r->rq);
+    }
 }
 
 void http_server_cancel_all(struct http_server *s)

@@ -90,7 +90,7 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
     bool is_personal = str_eq(conn->credential_scope, STR("user"));
     struct str owner = is_personal ? user_id : STR("");
     const struct credential_row *row;
-    if (!registry_credential(sv, entry, owner, &row, e)) {
+    if (!registry_credential(sv, a, entry, owner, &row, e)) {
         if (e->code != ERR_NOT_FOUND)
             return false;
         return err_set(e, ERR_UPSTREAM_AUTH,
@@ -105,8 +105,10 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
     if (str_is_absent(row_id))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct vault_place place = {conn->org_id, STR("credentials"), STR("sealed"), row_id};
-    if (vault_open(sv->vault, a, &place, row->sealed, &out->plain, e) && plain_read(out, a, e))
+    if (vault_open(sv->vault, a, &place, row->sealed, &out->plain, e) && plain_read(out, a, e)) {
+        out->updated_at = row->updated_at;
         return true;
+    }
     credential_end(out);
     return false;
 }

@@ -12,6 +12,7 @@ struct credential {
     struct secret header_text; /* "Bearer ..." */
     struct http_header headers[LIMIT_HEADERS_INJECTED];
     size_t n_headers;
+    int64_t updated_at; /* when it was set: sessions opened with another one are not used with it */
     struct str query; /* percent-encoded "name=value&..." to append to the URL, in the call's arena;
                          absent: none */
 };

@@ -1,5 +1,7 @@
 #include "mcp/jsonrpc.h"
 
+#include "mcp/lookalike.h"
+
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -160,6 +162,58 @@ bool rpc_is_batch(struct str body)
     return text.n > 0 && text.p[0] == '[';
 }
 
+/* Every member that is read here, at its level. */
+static bool lookalikes_check(struct arena *a, const struct rpc_message *m, struct err *e)
+{
+    static const struct str top[] = {STR("jsonrpc"), STR("id"),     STR("method"),
+                                     STR("params"),  STR("result"), STR("error")};
+    static const struct str params[] = {STR("name"),          STR("uri"),          STR("arguments"),
+                                        STR("cursor"),        STR("level"),        STR("ref"),
+                                        STR("taskId"),        STR("_meta"),        STR("requestId"),
+                                        STR("progressToken"), STR("notifications")};
+    static const struct str meta[] = {STR("progressToken"),
+                                      STR("io.modelcontextprotocol/protocolVersion")};
+    static const struct str ref[] = {STR("type"), STR("name"), STR("uri")};
+    static const struct str filter[] = {STR("resourceSubscriptions")};
+    const struct {
+        const char *member;
+        const struct str *names;
+        size_t n;
+    } inside[] = {{"_meta", meta, ARRAY_LEN(meta)},
+                  {"ref", ref, ARRAY_LEN(ref)},
+                  {"notifications", filter, ARRAY_LEN(filter)}};
+    if (!lookalike_check(a, m->raw, top, ARRAY_LEN(top), "", e))
+        return false;
+    if (!is_type(m->params, JTYPE_OBJECT))
+        return true; /* read_params says so */
+    if (!lookalike_check(a, m->params, params, ARRAY_LEN(params), "params", e))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+        struct jwant want = {.name = str_c(inside[i].member)};
+        if (!jscan_object(m->params, &want, 1, e))
+            return false;
+        if (is_type(want.value, JTYPE_OBJECT) &&
+            !lookalike_check(a, want.value, inside[i].names, inside[i].n, inside[i].member, e))
+            return false;
+    }
+    return true;
+}
+
+static bool lengths_check(const struct rpc_message *m, struct err *e)
+{
+    const struct {
+        const char *what;
+        size_t n, max;
+    } texts[] = {{"method", m->method.n, LIMIT_RPC_METHOD},
+                 {"params.name", m->name_text.n, LIMIT_TOOL_NAME},
+                 {"params.uri", m->uri_text.n, LIMIT_RESOURCE_URI}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (texts[i].n > texts[i].max)
+            return err_set(e, ERR_INVALID, "%s: given %zu bytes, expected at most %zu",
+                           texts[i].what, texts[i].n, texts[i].max);
+    return true;
+}
+
 bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct err *e)
 {
     struct jwant wants[] = {{STR("jsonrpc"), STR_NONE}, {STR("id"), STR_NONE},
@@ -192,7 +246,7 @@ bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct
         return wrong(e, ERR_BAD_REQUEST, "method", method, "the name of a method");
     if (!jscan_string(a, method, &out->method))
         return err_set(e, ERR_BAD_REQUEST, "method: expected a name without \\u0000");
-    return read_params(a, out, e);
+    return lookalikes_check(a, out, e) && read_params(a, out, e) && lengths_check(out, e);
 }
 
 void rpc_write_result(struct buf *out, struct str id_raw, struct str result_raw)

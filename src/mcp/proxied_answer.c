@@ -28,10 +28,11 @@ static const char *outcome_of(const struct upstream_response *r)
 static void error_note(const struct upstream_response *r, struct err *why)
 {
     struct jwant wants[] = {{.name = STR("code")}};
-    if (!jscan_object(r->error, wants, 1, why))
-        wants[0].value = STR_NONE;
-    err_set(why, ERR_UPSTREAM, "the server answered with JSON-RPC error %.*s",
-            STR_FMT(wants[0].value));
+    int64_t code;
+    if (!jscan_object(r->error, wants, 1, why) || str_is_absent(wants[0].value) ||
+        !jscan_i64(wants[0].value, &code))
+        code = 0;
+    err_set(why, ERR_UPSTREAM, "the server answered with JSON-RPC error %lld", (long long)code);
 }
 
 static bool response_record(struct proxied *p, const struct upstream_response *r, size_t bytes,
@@ -172,9 +173,11 @@ static bool pass_large(struct proxied *p, struct http_exchange *x, struct buf *h
     struct jfilter filter;
     struct buf out;
     size_t total = 0;
+    if (!http_stream_begin(p->rq, 200, STR("application/json"), -1, e))
+        return false; /* the client has left: there is nothing to cut */
     jfilter_init(&filter, p->in.msg.id);
     buf_init(&out, LIMIT_BODY_MCP);
-    bool is_good = http_stream_begin(p->rq, 200, STR("application/json"), -1, e);
+    bool is_good = true;
     struct str chunk = buf_str(held);
     while (is_good && chunk.n > 0) {
         is_good =

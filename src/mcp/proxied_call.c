@@ -11,6 +11,8 @@
 #include "mcp/upstream.h"
 #include "mcp/upstream_send.h"
 
+enum { CANCEL_MS = 1000 }; /* for telling a server that nobody waits any more */
+
 /* ---- steps ---- */
 
 /* An access token works at its own connection only; elsewhere it is no token, whatever is there. */
@@ -100,6 +102,8 @@ static bool ask_server(struct proxied *p, struct err *e)
 
 static bool pass_request(struct proxied *p, struct err *e)
 {
+    if (p->kind == METHOD_INITIALIZE && p->in.era == ERA_STATELESS)
+        return err_set(e, ERR_METHOD_NOT_FOUND, "Method not found: initialize");
     if (p->kind == METHOD_INITIALIZE)
         return proxied_initialize(p, e);
     if (!choose_era(p, e))
@@ -222,7 +226,7 @@ static void cancel_pooled(struct proxied *p)
                           "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
                           "cancelled\",\"params\":{\"requestId\":%.*s}}",
                           STR_FMT(p->hop_id));
-    m.first_byte_ms = LIMIT_PROBE_MS;
+    m.first_byte_ms = m.total_ms = CANCEL_MS;
     if (str_is_absent(m.body))
         return;
     fiber_shield(true);
@@ -237,9 +241,11 @@ void proxied_post(struct http_request *rq)
     struct err e = {.code = ERR_NONE};
     struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
     if (!pass(&p, &e)) {
-        if (e.code == ERR_CANCELLED || e.code == ERR_TIMEOUT)
-            cancel_pooled(&p);
+        bool is_over = e.code == ERR_CANCELLED || e.code == ERR_TIMEOUT;
         fail(&p, &e);
+        if (is_over)
+            cancel_pooled(
+                &p); /* after the record and the answer: the server may be slow to take it */
     }
     if (p.is_reserved)
         audit_release(p.sv->audit);

@@ -35,9 +35,13 @@ static struct str quoted(struct arena *a, struct str text)
 static void edit_meta(struct proxied *p, struct edits *list)
 {
     const struct rpc_message *m = &p->in.msg;
-    static const struct str inside =
+    static const struct str both =
         STR("\"io.modelcontextprotocol/protocolVersion\":\"" MCP_STATELESS_LATEST "\","
             "\"io.modelcontextprotocol/clientCapabilities\":{}");
+    static const struct str version_only =
+        STR("\"io.modelcontextprotocol/protocolVersion\":\"" MCP_STATELESS_LATEST "\"");
+    /* What the client gave itself is not given twice. */
+    struct str inside = str_is_absent(m->client_capabilities) ? both : version_only;
     if (str_is_absent(m->params)) {
         edit(list, m->id,
              arena_printf(p->a, "%.*s,\"params\":{\"_meta\":{%.*s}}", STR_FMT(p->hop_id),
@@ -139,7 +143,7 @@ struct http_exchange *proxied_forward(struct proxied *p, struct http_answer_head
     if (!x || !p->is_pooled || head->status != 404 || str_is_absent(p->pooled.id))
         return x;
     http_close(x);
-    session_pool_drop(p->sv, p->a, p->entry, p->caller->principal, p->pooled.id);
+    session_pool_drop(p->sv, p->a, p->entry, &p->cred, p->caller->principal, p->pooled.id);
     return send_once(p, head, e);
 }
 

@@ -47,12 +47,46 @@ bool proxied_may_see(const struct proxied *p, enum policy_action action, struct 
     return decide(p, action, name, tool).is_allowed;
 }
 
+/* Servers resolve what they are given: a URI that another spelling would reach is judged by no
+ * pattern of ours. Plain: no controls, spaces or backslashes, a lower-case scheme and host, no dot
+ * segments. */
+static bool uri_is_plain(struct str uri)
+{
+    size_t path = str_find(uri, STR("://"));
+    bool is_host = true;
+    for (size_t i = 0; i < uri.n; i++) {
+        unsigned char c = (unsigned char)uri.p[i];
+        is_host = is_host && (path == SIZE_MAX || i < path + 3 || c != '/');
+        if (c <= 0x20 || c == 0x7F || c == '\\' ||
+            (is_host && path != SIZE_MAX && c >= 'A' && c <= 'Z'))
+            return false;
+    }
+    struct str rest = str_slice(uri, 0, str_find_char(uri, '?')), segment;
+    while (str_next(&rest, '/', &segment)) {
+        char dots[7] = {0};
+        size_t n = 0;
+        for (size_t i = 0; i < segment.n && n < sizeof(dots); i++, n++) {
+            bool is_coded = str_ieq(str_slice(segment, i, 3), STR("%2e"));
+            dots[n] = is_coded ? '.' : segment.p[i];
+            i += is_coded ? 2 : 0;
+        }
+        if ((n == 1 && dots[0] == '.') || (n == 2 && dots[0] == '.' && dots[1] == '.'))
+            return false;
+    }
+    return true;
+}
+
 /* Where the caller may not know an object, it hears what it would hear of one that does not exist.
  */
 static bool check(const struct proxied *p, enum policy_action action, struct str name,
                   const char *what, struct err *e)
 {
     struct policy_verdict verdict = decide(p, action, name, p->tool);
+    bool is_narrowed = p->caller->n_statements > 0 || p->caller->tools != NULL;
+    if (action == POLICY_RESOURCE && is_narrowed && !uri_is_plain(name)) {
+        err_set(e, ERR_NOT_FOUND, "%s: %.*s", what, STR_FMT(str_slice(name, 0, 120)));
+        return err_detail(e, "denied: the URI is not in its plain form");
+    }
     if (verdict.is_allowed)
         return true;
     if (verdict.reason == POLICY_SCOPE)

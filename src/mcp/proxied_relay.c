@@ -74,6 +74,10 @@ bool proxied_relay(struct proxied *p, struct http_exchange *x, struct err *e)
     }
     r->p = *p;
     r->p.cred = (struct credential){0}; /* it has been sent; the fiber wipes its own */
+    /* The request's body ends with its fiber, and these point into it. Nothing here needs them:
+     * progress never travels on a stream of this kind. */
+    r->p.in.msg = (struct rpc_message){0};
+    r->p.hop_id = r->p.hop_token = STR_NONE;
     r->exchange = x;
     sse_parser_init(&r->parser, on_event, r);
     http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));

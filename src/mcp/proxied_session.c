@@ -15,7 +15,8 @@ struct session_ref proxied_session_ref(const struct proxied *p)
                                 .user_id = p->caller->user_id,
                                 .principal = p->caller->principal,
                                 .downstream_id = p->session.downstream_id,
-                                .version = p->session.version};
+                                .version = p->session.version,
+                                .connection_updated_at = p->entry->conn.updated_at};
 }
 
 /* ---- initialize ---- */
@@ -137,12 +138,30 @@ static bool deliver(struct proxied *p, struct str body, struct err *e)
     return true;
 }
 
+/* The notifications that clients send (MCP 2025-11-25, schema ClientNotification). */
+static bool is_client_notification(struct str method)
+{
+    static const struct str known[] = {
+        STR("notifications/initialized"), STR("notifications/cancelled"),
+        STR("notifications/progress"), STR("notifications/roots/list_changed"),
+        STR("notifications/tasks/status")};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(known[i], method))
+            return true;
+    return false;
+}
+
 bool proxied_notification(struct proxied *p, struct err *e)
 {
     const struct rpc_message *m = &p->in.msg;
     if (str_is_absent(p->session.key)) {
         /* Nothing is waiting that it could be about: stateless clients cancel by closing, bare ones
          * have no session. */
+        inbound_accepted(p->rq);
+        return true;
+    }
+    if (!is_client_notification(m->method)) {
+        /* Judged is what has an id. A request without one is not run, and nothing waits for it. */
         inbound_accepted(p->rq);
         return true;
     }

@@ -67,8 +67,8 @@ static bool tools_load(struct services *sv, struct registry_entry *entry, struct
 {
     struct connection_tool *tools;
     size_t n;
-    if (!connection_tools_list(sv->db, entry->keep, entry->conn.org_id, entry->conn.id, &tools, &n,
-                               e))
+    if (!connection_tools_marks(sv->db, entry->keep, entry->conn.org_id, entry->conn.id, &tools, &n,
+                                e))
         return false;
     for (size_t i = 0; i < n; i++) {
         bool is_kept = map_set(entry->tools, tools[i].name, &tools[i], NULL);
@@ -176,20 +176,26 @@ enum effect registry_tool_effect(const struct connection_tool *tool)
     return str_eq(tool->effect, STR("write")) ? EFFECT_WRITE : EFFECT_DESTRUCTIVE;
 }
 
-bool registry_credential(struct services *sv, struct registry_entry *entry, struct str user_id,
-                         const struct credential_row **out, struct err *e)
+bool registry_credential(struct services *sv, struct arena *a, struct registry_entry *entry,
+                         struct str user_id, const struct credential_row **out, struct err *e)
 {
-    struct credential_row *row = map_get(entry->credentials, user_id);
-    if (!row) {
-        row = arena_alloc(entry->keep, sizeof(*row));
-        if (!row)
-            return err_set(e, ERR_UNAVAILABLE, "out of memory");
-        if (!credentials_get(sv->db, entry->keep, entry->conn.org_id, entry->conn.id, user_id, row,
-                             e))
-            return false;
-        if (!map_set(entry->credentials, user_id, row, NULL))
-            return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    *out = map_get(entry->credentials, user_id);
+    if (*out)
+        return true;
+    /* Read into the request's memory: what is not there must not fill the entry's. */
+    struct credential_row row;
+    if (!credentials_get(sv->db, a, entry->conn.org_id, entry->conn.id, user_id, &row, e))
+        return false;
+    struct credential_row *kept = arena_alloc(entry->keep, sizeof(*kept));
+    if (kept) {
+        *kept = (struct credential_row){.connection_id = entry->conn.id,
+                                        .user_id = arena_dup(entry->keep, row.user_id),
+                                        .kind = arena_dup(entry->keep, row.kind),
+                                        .sealed = arena_dup(entry->keep, row.sealed),
+                                        .updated_at = row.updated_at};
     }
-    *out = row;
+    if (!kept || str_is_absent(kept->sealed) || !map_set(entry->credentials, user_id, kept, NULL))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    *out = kept;
     return true;
 }

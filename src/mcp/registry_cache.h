@@ -47,5 +47,6 @@ enum effect registry_tool_effect(const struct connection_tool *tool);
 /* The sealed credential of a user, or of the organization (user_id ""), with its kind. Waits on a
  * miss. ERR_NOT_FOUND: none is set. */
 struct credential_row;
-bool registry_credential(struct services *sv, struct registry_entry *entry, struct str user_id,
-                         const struct credential_row **out, struct err *e) must_use;
+bool registry_credential(struct services *sv, struct arena *a, struct registry_entry *entry,
+                         struct str user_id, const struct credential_row **out,
+                         struct err *e) must_use;

@@ -23,6 +23,7 @@ struct session {
 struct session_ref {
     struct str org_id, connection_id, user_id, principal;
     struct str downstream_id, version;
+    int64_t connection_updated_at; /* a handle is for one server: a changed registration ends it */
 };
 
 /*

@@ -10,10 +10,12 @@
 
 /* The session that lists are fetched with: the organization's own, or the person's where
  * credentials are personal. */
-static struct str listing_principal(struct arena *a, const struct connection *conn,
-                                    const struct caller *caller)
+static struct str principal_of(struct arena *a, const struct connection *conn,
+                               const struct upstream_ask *ask)
 {
-    if (caller && str_eq(conn->credential_scope, STR("user")))
+    const struct caller *caller = ask->caller;
+    bool is_list = str_ends(ask->method, STR("/list"));
+    if (caller && (!is_list || str_eq(conn->credential_scope, STR("user"))))
         return caller->principal;
     return arena_printf(a, "%.*s||", STR_FMT(conn->org_id));
 }
@@ -87,7 +89,7 @@ static bool ask_in_session(struct asking *q, struct upstream_reply *out, struct 
             return true;
         if (e->code != ERR_SESSION_NOT_FOUND)
             return false;
-        session_pool_drop(q->sv, q->arena, q->entry, q->principal, q->session.id);
+        session_pool_drop(q->sv, q->arena, q->entry, q->cred, q->principal, q->session.id);
         if (attempt > 0)
             return err_set(e, ERR_UPSTREAM, "the server forgets its sessions at once");
     }
@@ -106,7 +108,7 @@ bool upstream_ask(struct services *sv, struct arena *a, const struct upstream_as
                        .ask = ask,
                        .entry = entry,
                        .cred = &cred,
-                       .principal = listing_principal(a, &entry->conn, ask->caller)};
+                       .principal = principal_of(a, &entry->conn, ask)};
     if (!upstream_era_find(sv, a, entry, &cred, &q.era, NULL, e))
         return false;
     return q.era == ERA_STATELESS ? ask_once(&q, out, e) : ask_in_session(&q, out, e);

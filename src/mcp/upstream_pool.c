@@ -137,11 +137,19 @@ static bool open_new(struct services *sv, struct arena *a, struct registry_entry
     return is_open;
 }
 
+/* A session belongs to one server and one credential: a changed address or secret needs another. */
+static struct str key_of(struct arena *a, const struct registry_entry *entry,
+                         const struct credential *cred, struct str principal)
+{
+    return arena_printf(a, "%.*s|%.*s|%lld|%lld", STR_FMT(entry->conn.id), STR_FMT(principal),
+                        (long long)entry->conn.updated_at, (long long)cred->updated_at);
+}
+
 bool session_pool_get(struct services *sv, struct arena *a, struct registry_entry *entry,
                       const struct credential *cred, struct str principal,
                       struct upstream_session *out, struct err *e)
 {
-    struct str key = arena_printf(a, "%.*s|%.*s", STR_FMT(entry->conn.id), STR_FMT(principal));
+    struct str key = key_of(a, entry, cred, principal);
     if (str_is_absent(key))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     for (;;) {
@@ -159,9 +167,9 @@ bool session_pool_get(struct services *sv, struct arena *a, struct registry_entr
 }
 
 void session_pool_drop(struct services *sv, struct arena *a, struct registry_entry *entry,
-                       struct str principal, struct str session_id)
+                       const struct credential *cred, struct str principal, struct str session_id)
 {
-    struct str key = arena_printf(a, "%.*s|%.*s", STR_FMT(entry->conn.id), STR_FMT(principal));
+    struct str key = key_of(a, entry, cred, principal);
     struct pooled *s = map_get(sv->pool->by_key, key);
     if (!s || s->is_opening || !str_eq(s->session.id, session_id))
         return;

@@ -19,7 +19,7 @@ bool session_pool_get(struct services *sv, struct arena *a, struct registry_entr
 /* The server does not know it any more (404): the next get opens another. Only if it still is this
  * one. */
 void session_pool_drop(struct services *sv, struct arena *a, struct registry_entry *entry,
-                       struct str principal, struct str session_id);
+                       const struct credential *cred, struct str principal, struct str session_id);
 /* Sessions idle since before now - LIMIT_SESSION_IDLE_MS leave the pool; all of one connection when
  * connection_id is given. */
 struct pooled_ref {

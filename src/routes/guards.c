@@ -109,8 +109,8 @@ static bool preflight_origin(struct http_request *rq, struct str methods)
     const struct route *route = NULL;
     struct str rest = methods, method, params[4], allow;
     struct err e;
-    if (!str_next(&rest, ' ', &method) || router_find(route_table, n_routes, method, rq->path,
-                                                      &route, params, &allow) != ROUTE_FOUND)
+    if (!str_next(&rest, ' ', &method) ||
+        router_find(route_table, n_routes, method, rq->path, &route, params, &allow) != ROUTE_FOUND)
         return guard_origin(rq);
     if (route->guard == GUARD_OPEN)
         return guard_any_origin(rq);
@@ -278,9 +278,9 @@ bool guard_admit(struct http_request *rq, const struct route *route)
     bool is_page = route->guard == GUARD_PAGE || route->guard == GUARD_SESSION;
     if (!takes_any_host && !guard_host(rq))
         return false;
-    if (is_page                          ? !guard_page(rq)
+    if (is_page                      ? !guard_page(rq)
         : route->guard == GUARD_OPEN ? !guard_any_origin(rq)
-                                         : !guard_origin(rq))
+                                     : !guard_origin(rq))
         return false;
     switch ((enum guard)route->guard) {
     case GUARD_PUBLIC:

@@ -1,6 +1,7 @@
 /* Signing in and out, and who is signed in. */
 #include "routes/pages_login.h"
 
+#include "auth/oauth/authorize.h"
 #include "auth/login/login_audit.h"
 #include "auth/login/password_signin.h"
 #include "auth/session/return_to.h"
@@ -39,7 +40,7 @@ static void login_show(struct http_request *rq, int status, struct str email, st
     const struct page_value values[] = {PV("error", why ? str_c(why->msg) : STR_NONE),
                                         PV("email", email), PV("return_to", return_to),
                                         PV("csrf_token", token), PV_END};
-    page_answer(rq, status, "login", values, STR_NONE);
+    page_answer(rq, status, "login", values, authorize_form_action(rq, return_to));
 }
 
 void page_login_get(struct http_request *rq)

@@ -182,8 +182,14 @@ static struct audit_entry *entry_new(const struct audit_row *row)
 {
     struct audit_row copy = *row;
     size_t n = ID_SIZE;
-    for (size_t i = 0; i < ARRAY_LEN(row_texts); i++)
-        n += text_at(&copy, row_texts[i])->n;
+    /* Callers write these texts: none may be so long that a row cannot be written. */
+    for (size_t i = 0; i < ARRAY_LEN(row_texts); i++) {
+        struct str *s = text_at(&copy, row_texts[i]);
+        size_t max = s == &copy.arguments ? LIMIT_AUDIT_ARGUMENTS : LIMIT_AUDIT_TEXT;
+        if (s->n > max)
+            s->n = max;
+        n += s->n;
+    }
     struct audit_entry *en = malloc(sizeof *en + n);
     if (!en)
         return NULL;

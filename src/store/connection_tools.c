@@ -12,6 +12,13 @@ static const struct db_stmt tools_of_connection = {
     "SELECT " TOOL_COLUMNS " FROM connection_tools WHERE org_id = $1 AND connection_id = $2 "
     "ORDER BY name",
     DB_LIST, 0};
+/* The same columns without the definition, which may be large. */
+static const struct db_stmt marks_of_connection = {
+    "marks_of_connection",
+    "SELECT name, hash, approved_hash, NULL, renamed_to, effect, enabled, first_seen_at, "
+    "last_seen_at, changed_at FROM connection_tools WHERE org_id = $1 AND connection_id = $2 "
+    "ORDER BY name",
+    DB_LIST, 0};
 static const struct db_stmt tool_by_name = {
     "tool_by_name",
     "SELECT " TOOL_COLUMNS
@@ -27,6 +34,15 @@ static const struct db_stmt tool_record = {
     "changed_at = CASE WHEN connection_tools.hash = excluded.hash THEN connection_tools.changed_at "
     "ELSE excluded.changed_at END, hash = excluded.hash, definition = excluded.definition, "
     "last_seen_at = excluded.last_seen_at",
+    DB_WRITE, 0};
+/* A server that names other tools on each list must not fill the store: of those that no
+ * administrator has touched, the longest unseen go. */
+static const struct db_stmt tools_prune = {
+    "tools_prune",
+    "DELETE FROM connection_tools WHERE org_id = $1 AND connection_id = $2 AND enabled = 1 "
+    "AND renamed_to IS NULL AND effect IS NULL AND approved_hash IS NULL AND last_seen_at < "
+    "(SELECT MIN(newest.last_seen_at) FROM (SELECT last_seen_at FROM connection_tools "
+    "WHERE org_id = $1 AND connection_id = $2 ORDER BY last_seen_at DESC LIMIT $3) AS newest)",
     DB_WRITE, 0};
 static const struct db_stmt tool_update = {
     "tool_update",
@@ -70,6 +86,19 @@ bool connection_tools_list(struct db *db, struct arena *a, struct str org_id,
     return true;
 }
 
+bool connection_tools_marks(struct db *db, struct arena *a, struct str org_id,
+                            struct str connection_id, struct connection_tool **out, size_t *n,
+                            struct err *e)
+{
+    struct rows_found found;
+    if (!rows_list(db, a, &marks_of_connection, DB_ARGS(A_STR(org_id), A_STR(connection_id)),
+                   &tool_kind, &found, e))
+        return false;
+    *out = found.items;
+    *n = found.n;
+    return true;
+}
+
 bool connection_tools_get(struct db *db, struct arena *a, struct str org_id,
                           struct str connection_id, struct str name, struct connection_tool *out,
                           struct err *e)
@@ -94,6 +123,8 @@ bool connection_tools_record(struct db *db, struct arena *a, struct str org_id,
         db_batch_add(&b, &tool_record,
                      DB_ARGS(A_STR(org_id), A_STR(connection_id), A_STR(tools[i].name),
                              A_STR(tools[i].hash), A_STR(tools[i].definition), A_INT(now)));
+    db_batch_add(&b, &tools_prune,
+                 DB_ARGS(A_STR(org_id), A_STR(connection_id), A_INT(LIMIT_TOOLS)));
     return db_batch_run(db, &b, NULL, e);
 }
 

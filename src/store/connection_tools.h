@@ -17,6 +17,10 @@ struct connection_tool {
 bool connection_tools_list(struct db *db, struct arena *a, struct str org_id,
                            struct str connection_id, struct connection_tool **out, size_t *n,
                            struct err *e) must_use;
+/* The same without definitions: what every call needs to know. */
+bool connection_tools_marks(struct db *db, struct arena *a, struct str org_id,
+                            struct str connection_id, struct connection_tool **out, size_t *n,
+                            struct err *e) must_use;
 bool connection_tools_get(struct db *db, struct arena *a, struct str org_id,
                           struct str connection_id, struct str name, struct connection_tool *out,
                           struct err *e) must_use;

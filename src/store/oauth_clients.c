@@ -174,8 +174,8 @@ bool oauth_clients_list(struct db *db, struct arena *a, struct str org_id, struc
                         struct err *e)
 {
     struct rows_found found;
-    if (!rows_list(db, a, &clients_of_org,
-                   DB_ARGS(A_STR(org_id), A_STR(user_id), PAGE_ARGS(page)), &use_kind, &found, e))
+    if (!rows_list(db, a, &clients_of_org, DB_ARGS(A_STR(org_id), A_STR(user_id), PAGE_ARGS(page)),
+                   &use_kind, &found, e))
         return false;
     *out = found.items;
     *n = found.n;

@@ -4,13 +4,13 @@
 #include "store/db.h"
 
 struct oauth_client {
-    struct str id;                /* cli_ */
-    struct str fingerprint;       /* hex SHA-256 of a public client's metadata; absent: confidential */
-    struct str name;              /* as it calls itself: unverified; absent: none */
-    struct str redirect_uris;     /* separated by spaces */
-    struct str auth_method;       /* none client_secret_basic client_secret_post */
-    struct str metadata;          /* JSON object as answered at registration */
-    struct str secret_hash;       /* absent: public */
+    struct str id;            /* cli_ */
+    struct str fingerprint;   /* hex SHA-256 of a public client's metadata; absent: confidential */
+    struct str name;          /* as it calls itself: unverified; absent: none */
+    struct str redirect_uris; /* separated by spaces */
+    struct str auth_method;   /* none client_secret_basic client_secret_post */
+    struct str metadata;      /* JSON object as answered at registration */
+    struct str secret_hash;   /* absent: public */
     struct str registration_hash; /* absent: public */
     int64_t consented_at;         /* 0: nobody has */
     int64_t created_at, updated_at;
@@ -23,7 +23,8 @@ bool oauth_clients_get(struct db *db, struct arena *a, struct str id, struct oau
 /* The public client with this metadata. ERR_NOT_FOUND. */
 bool oauth_clients_by_fingerprint(struct db *db, struct arena *a, struct str fingerprint,
                                   struct oauth_client *out, struct err *e) must_use;
-/* Replaces what a client says of itself: name, redirect_uris, auth_method, metadata, fingerprint. */
+/* Replaces what a client says of itself: name, redirect_uris, auth_method, metadata, fingerprint.
+ */
 bool oauth_clients_update(struct db *db, struct arena *a, const struct oauth_client *c,
                           struct err *e) must_use;
 /* With its grants, codes, tokens and consents. */

@@ -8,7 +8,7 @@
 #define GRANT_FROM                                                                                 \
     " FROM oauth_grants g JOIN oauth_clients c ON c.id = g.client_id JOIN users u ON u.id = "      \
     "g.user_id WHERE "
-#define OF_USER     "(CAST($2 AS TEXT) IS NULL OR g.user_id = CAST($2 AS TEXT))"
+#define OF_USER "(CAST($2 AS TEXT) IS NULL OR g.user_id = CAST($2 AS TEXT))"
 #define CODE_COLUMNS                                                                               \
     "hash, request_id, org_id, user_id, client_id, grant_id, redirect_uri, challenge, resource, "  \
     "scope, created_at, expires_at, used_at"
@@ -40,15 +40,17 @@ static const struct db_stmt grant_revoke = {
     "g.revoked_at IS NULL AND " OF_USER,
     DB_WRITE, DB_DURABLE | DB_INVALIDATES | DB_MUST_AFFECT};
 static const struct db_stmt grant_end = {
-    "oauth_grant_end", "UPDATE oauth_grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
-    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+    "oauth_grant_end",
+    "UPDATE oauth_grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", DB_WRITE,
+    DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt grants_end_of_user = {
     "oauth_grants_end_of_user",
     "UPDATE oauth_grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL", DB_WRITE,
     DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt codes_end_of_user = {
-    "oauth_codes_end_of_user", "UPDATE oauth_codes SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL",
-    DB_WRITE, DB_DURABLE};
+    "oauth_codes_end_of_user",
+    "UPDATE oauth_codes SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL", DB_WRITE,
+    DB_DURABLE};
 
 static const struct db_stmt consent_get = {
     "oauth_consent_get",
@@ -114,8 +116,8 @@ bool oauth_grants_list(struct db *db, struct arena *a, struct str org_id, struct
                        struct err *e)
 {
     struct rows_found found;
-    if (!rows_list(db, a, &grants_of_org,
-                   DB_ARGS(A_STR(org_id), A_STR(user_id), PAGE_ARGS(page)), &grant_kind, &found, e))
+    if (!rows_list(db, a, &grants_of_org, DB_ARGS(A_STR(org_id), A_STR(user_id), PAGE_ARGS(page)),
+                   &grant_kind, &found, e))
         return false;
     *out = found.items;
     *n = found.n;
@@ -134,8 +136,7 @@ bool oauth_grants_revoke(struct db *db, struct arena *a, struct str org_id, stru
     struct db_batch b;
     db_batch_init(&b, a);
     db_batch_add(&b, &consent_of_grant, DB_ARGS(A_STR(org_id), A_STR(user_id), A_STR(id)));
-    db_batch_add(&b, &grant_revoke,
-                 DB_ARGS(A_STR(org_id), A_STR(user_id), A_STR(id), A_INT(now)));
+    db_batch_add(&b, &grant_revoke, DB_ARGS(A_STR(org_id), A_STR(user_id), A_STR(id), A_INT(now)));
     if (db_batch_run(db, &b, NULL, e))
         return true;
     return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : false;

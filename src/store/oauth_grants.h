@@ -1,4 +1,5 @@
-/* What people granted to OAuth clients, the consents that are remembered, and authorization codes. */
+/* What people granted to OAuth clients, the consents that are remembered, and authorization codes.
+ */
 #pragma once
 
 #include "store/db.h"

@@ -15,7 +15,8 @@ static const struct db_stmt grant_insert = {
 static const struct db_stmt access_insert = {
     "oauth_access_insert",
     "INSERT INTO oauth_access_tokens (hash, org_id, grant_id, scope, created_at, expires_at) "
-    "SELECT CAST($1 AS TEXT), g.org_id, g.id, CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT) FROM oauth_grants g "
+    "SELECT CAST($1 AS TEXT), g.org_id, g.id, CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS "
+    "BIGINT) FROM oauth_grants g "
     "WHERE g.org_id = $2 AND g.id = $3 AND g.revoked_at IS NULL",
     DB_WRITE, DB_DURABLE | DB_MUST_AFFECT};
 static const struct db_stmt access_purge = {

@@ -13,8 +13,8 @@ struct oauth_pair {
     int64_t now;
 };
 /*
- * Redeems a code: uses it up, makes the grant and its first pair, in one transaction. ERR_NOT_FOUND: used or expired
- * meanwhile (another redemption was faster).
+ * Redeems a code: uses it up, makes the grant and its first pair, in one transaction.
+ * ERR_NOT_FOUND: used or expired meanwhile (another redemption was faster).
  */
 bool oauth_tokens_redeem(struct db *db, struct arena *a, const struct oauth_code *code,
                          struct str redirect_host, const struct oauth_pair *p,
@@ -30,8 +30,8 @@ struct oauth_refresh {
 bool oauth_tokens_refresh_get(struct db *db, struct arena *a, struct str hash,
                               struct oauth_refresh *out, struct err *e) must_use;
 /*
- * Uses a refresh token up and makes its successor, in one transaction; `answer` is kept with it. ERR_NOT_FOUND: another
- * use was faster, or the family ended.
+ * Uses a refresh token up and makes its successor, in one transaction; `answer` is kept with it.
+ * ERR_NOT_FOUND: another use was faster, or the family ended.
  */
 bool oauth_tokens_rotate(struct db *db, struct arena *a, const struct oauth_refresh *old,
                          const struct oauth_pair *p, struct str answer, struct err *e) must_use;

@@ -1,10 +1,11 @@
 // A hand-written MCP server that records what arrives and misbehaves on request. Usage: raw.mjs [--modern]
 // PORT in the environment; prints "listening PORT". It knows nothing of any SDK, so what it records is the wire itself.
 //   GET /_seen          every request so far: {method, url, headers, body, closedEarly}; DELETE /_seen forgets them
-//   PUT /_fault         {"METHOD": {"name", ...arguments}}: from now on that JSON-RPC method fails so; {} for none
+//   PUT /_fault         {"METHOD": {"name", ...arguments}}: from now on that JSON-RPC method (or "GET") fails so; {} for none
+//   POST /_release      sends the answers that hold keeps back; POST /_push: a message for each stream that stay_open opened
 //   tools/call          the tool's name picks the fault (raw_faults.mjs); echo and whoami behave
 import { createServer } from 'node:http';
-import { faults, json, sse } from './raw_faults.mjs';
+import { faults, json, push, release, sse } from './raw_faults.mjs';
 
 const isModern = process.argv.includes('--modern');
 const tools = ['echo', 'whoami', ...Object.keys(faults)];
@@ -67,7 +68,9 @@ function answerMessage(message, req, res) {
 
 function control(req, res, body) {
     if (req.method === 'GET') return json(res, 200, seen);
-    if (req.method === 'PUT') planned = JSON.parse(body);
+    if (req.url === '/_release') release();
+    else if (req.url === '/_push') push(JSON.parse(body));
+    else if (req.method === 'PUT') planned = JSON.parse(body);
     else seen = [];
     return res.writeHead(204).end();
 }
@@ -80,6 +83,7 @@ function handle(req, res, body) {
         record.closedEarly = !res.writableFinished;
     });
     if (req.method === 'DELETE') return res.writeHead(isModern ? 405 : 204).end();
+    if (req.method === 'GET' && planned.GET) return faults[planned.GET.name](res, null, planned.GET);
     if (req.method !== 'POST') return res.writeHead(405, { allow: 'POST' }).end();
     let message;
     try {

@@ -58,12 +58,49 @@ function later(res, id, { ms = 1000 }) {
     res.on('close', () => clearTimeout(timer));
 }
 
+// Answers and streams that wait for a word of the test.
+const held = new Set();
+const streams = new Set();
+
+/** Sends every answer that `hold` keeps back. */
+export function release() {
+    for (const send of held) send();
+    held.clear();
+}
+
+/** Sends a message on every stream that `stay_open` opened. */
+export function push(message) {
+    for (const res of streams) sse(res, [message]);
+}
+
+function hold(res, id, { kb = 0 }) {
+    held.add(() => json(res, 200, ok(id, 'x'.repeat(kb * 1024))));
+}
+
+function stayOpen(res, _id, { messages = [] }) {
+    sse(res, messages).flushHeaders();
+    streams.add(res);
+    res.on('close', () => streams.delete(res));
+}
+
+let toolLists = 0;
+
+/** A tools/list that names other tools each time. */
+function newTools(res, id, { count = 300 }) {
+    const list = ++toolLists;
+    const tools = Array.from({ length: count }, (_, n) => ({ name: `list${list}_tool${n}`, inputSchema: { type: 'object' } }));
+    json(res, 200, { jsonrpc: '2.0', id, result: { tools } });
+}
+
 export const faults = {
     hang: () => {},
     later,
     drip,
     huge,
     slow_sse: slowSse,
+    hold,
+    stay_open: stayOpen,
+    new_tools: newTools,
     reset: (res) => res.socket.resetAndDestroy(),
     cut: (res) => {
         res.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });

@@ -1,0 +1,167 @@
+// Real OAuth clients, each through its own discovery, registration, authorization, token and refresh: the official SDK v1's
+// auth(), openid-client and oauth4webapi.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import * as oauth from 'oauth4webapi';
+import * as openid from 'openid-client';
+import { Browser } from './lib/browser.mjs';
+import { rpc } from './lib/http.mjs';
+import { answerOf, decide, loopback } from './lib/oauth.mjs';
+import { guard, plant } from './lib/secrets.mjs';
+import { startV1 } from './lib/servers.mjs';
+import { startTulle } from './lib/tulle.mjs';
+
+let tulle, org, connection, issuer;
+before(async () => {
+    const [program, server] = await Promise.all([startTulle(), startV1()]);
+    tulle = program;
+    issuer = `http://localhost:${tulle.port}`;
+    org = { email: 'ada@acme.example', password: plant('password') };
+    const { code, stderr } = await tulle.cli(['user', 'create', '--email', org.email, '--password-stdin'], { stdin: `${org.password}\n` });
+    assert.equal(code, 0, stderr);
+    await tulle.must('org', 'create', '--name', 'Acme', '--slug', 'acme', '--owner', org.email);
+    org.key = await tulle.makeKey('acme', org.email);
+    connection = await tulle.connect(org, { name: 'Fixture', slug: 'fixture', url: server.url });
+});
+after(() => tulle?.end());
+
+/** The person: from the address that a program opens to the redirect back to it. */
+async function person(address, redirectUri = loopback) {
+    const url = new URL(address);
+    const browser = new Browser(url.origin);
+    await browser.open(url.pathname + url.search);
+    if (browser.page.path === '/login') await browser.submit('/login', { email: org.email, password: org.password });
+    assert.equal(browser.page.status, 200, browser.page.html);
+    const decided = await decide(browser, 'allow');
+    const answer = answerOf(decided, redirectUri);
+    if (answer.code) guard(answer.code, 'authorization code');
+    return new URL(decided.headers.location);
+}
+
+/** What a program built on the SDK keeps. */
+class Provider {
+    redirectUrl = loopback;
+    clientMetadata = { client_name: 'SDK v1', redirect_uris: [loopback], token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] };
+    registrations = 0;
+
+    clientInformation() { return this.client; }
+    saveClientInformation(client) { this.client = client; this.registrations++; }
+    tokens() { return this.kept; }
+    saveTokens(kept) {
+        guard(kept.access_token, 'access token');
+        guard(kept.refresh_token, 'refresh token');
+        this.kept = kept;
+    }
+    redirectToAuthorization(url) { this.opened = url; }
+    saveCodeVerifier(verifier) { this.verifier = verifier; }
+    codeVerifier() { return this.verifier; }
+    state() { return 'state of the program'; }
+    invalidateCredentials(what) {
+        if (what === 'all' || what === 'client') delete this.client;
+        if (what === 'all' || what === 'tokens') delete this.kept;
+    }
+}
+
+/** Connects with nothing but the address; gives the person's browser its turn. */
+async function connectSdk(address, provider) {
+    const transport = () => new StreamableHTTPClientTransport(new URL(address), { authProvider: provider });
+    const first = transport();
+    await assert.rejects(new Client({ name: 'e2e', version: '1' }).connect(first), UnauthorizedError);
+    const back = await person(provider.opened);
+    assert.equal(back.searchParams.get('state'), 'state of the program');
+    await first.finishAuth(back.searchParams.get('code'));
+    const client = new Client({ name: 'e2e', version: '1' });
+    await client.connect(transport());
+    return client;
+}
+
+for (const [name, address] of [['its id', () => connection.mcp], ['its slugs', () => `${issuer}/mcp/acme/fixture`], ['a trailing slash', () => `${issuer}/mcp/${connection.id}/`]]) {
+    test(`SDK v1 auth(): from an address alone to a tool call, by ${name}`, async () => {
+        const provider = new Provider();
+        const client = await connectSdk(address(), provider);
+        const answer = await client.callTool({ name: 'echo', arguments: { text: 'hello' } });
+        assert.match(JSON.stringify(answer.content), /hello/);
+        await client.close();
+    });
+}
+
+test('SDK v1 auth(): the management server, with the scope that its challenge names', async () => {
+    const provider = new Provider();
+    const client = await connectSdk(`${issuer}/mcp`, provider);
+    assert.equal(provider.kept.scope, 'mcp:manage');
+    const { structuredContent } = await client.callTool({ name: 'CONNECTION_LIST', arguments: {} });
+    assert.equal(structuredContent.items[0].id, connection.id);
+    await client.close();
+});
+
+test('SDK v1 auth(): a token that ended is refreshed without the person; a revoked grant asks again, with the same client', async () => {
+    const provider = new Provider();
+    const client = await connectSdk(connection.mcp, provider);
+    const before = provider.kept;
+    await fetch(`${issuer}/oauth/revoke`, { method: 'POST', body: new URLSearchParams({ client_id: provider.client.client_id, token: before.access_token }) });
+    assert.ok((await client.listTools()).tools.length > 0);
+    assert.notEqual(provider.kept.refresh_token, before.refresh_token);
+    await fetch(`${issuer}/oauth/revoke`, { method: 'POST', body: new URLSearchParams({ client_id: provider.client.client_id, token: provider.kept.refresh_token }) });
+    delete provider.opened;
+    await assert.rejects(client.listTools(), UnauthorizedError);
+    assert.ok(provider.opened, 'the browser is opened again');
+    assert.equal(provider.registrations, 1, 'invalid_grant drops the tokens, not the client');
+    await client.close();
+});
+
+test('SDK v1 auth(): a client that was deleted registers again by itself', async () => {
+    const provider = new Provider();
+    provider.clientMetadata = { ...provider.clientMetadata, client_name: 'Deleted' };
+    const client = await connectSdk(connection.mcp, provider);
+    await tulle.use('OAUTH_CLIENT_DELETE', { client_id: provider.client.client_id }, org);
+    await assert.rejects(client.listTools(), UnauthorizedError);
+    assert.equal(provider.registrations, 2);
+    await client.close();
+});
+
+test('oauth4webapi: discovery by both documents, registration, code, refresh, revocation, every answer validated', async () => {
+    const insecure = { [oauth.allowInsecureRequests]: true };
+    for (const algorithm of ['oauth2', 'oidc']) {
+        const as = await oauth.processDiscoveryResponse(new URL(issuer), await oauth.discoveryRequest(new URL(issuer), { algorithm, ...insecure }));
+        const client = await oauth.processDynamicClientRegistrationResponse(await oauth.dynamicClientRegistrationRequest(as, { redirect_uris: [loopback], client_name: 'oauth4webapi' }, insecure));
+        guard(client.client_secret, 'client secret');
+        const authentication = oauth.ClientSecretBasic(client.client_secret);
+        const verifier = oauth.generateRandomCodeVerifier(), state = oauth.generateRandomState();
+        const url = new URL(as.authorization_endpoint);
+        url.search = new URLSearchParams({
+            client_id: client.client_id, redirect_uri: loopback, response_type: 'code', scope: 'mcp', code_challenge_method: 'S256', state,
+            code_challenge: await oauth.calculatePKCECodeChallenge(verifier), resource: connection.mcp,
+        });
+        const params = oauth.validateAuthResponse(as, client, await person(url), state); // checks iss
+        const answer = await oauth.processAuthorizationCodeResponse(as, client, await oauth.authorizationCodeGrantRequest(as, client, authentication, params, loopback, verifier, insecure));
+        guard(answer.access_token, 'access token');
+        guard(answer.refresh_token, 'refresh token');
+        assert.equal((await rpc(connection.mcp, 'tools/list', {}, { key: answer.access_token })).status, 200);
+        const next = await oauth.processRefreshTokenResponse(as, client, await oauth.refreshTokenGrantRequest(as, client, authentication, answer.refresh_token, insecure));
+        const told = await oauth.processIntrospectionResponse(as, client, await oauth.introspectionRequest(as, client, authentication, next.access_token, insecure));
+        assert.equal(told.active, true);
+        await oauth.processRevocationResponse(await oauth.revocationRequest(as, client, authentication, next.refresh_token, insecure));
+        assert.equal((await rpc(connection.mcp, 'tools/list', {}, { key: next.access_token })).status, 401);
+        await assert.rejects(async () => oauth.processRefreshTokenResponse(as, client, await oauth.refreshTokenGrantRequest(as, client, authentication, next.refresh_token, insecure)),
+            (error) => error.error === 'invalid_grant');
+    }
+});
+
+test('openid-client: registration as a public client, code, refresh', async () => {
+    const options = { execute: [openid.allowInsecureRequests], algorithm: 'oauth2' };
+    const config = await openid.dynamicClientRegistration(new URL(issuer), { redirect_uris: [loopback], token_endpoint_auth_method: 'none' }, openid.None(), options);
+    const verifier = openid.randomPKCECodeVerifier(), state = openid.randomState();
+    const url = openid.buildAuthorizationUrl(config, {
+        redirect_uri: loopback, scope: 'mcp offline_access', state, resource: connection.mcp, prompt: 'consent',
+        code_challenge: await openid.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+    });
+    const answer = await openid.authorizationCodeGrant(config, await person(url), { pkceCodeVerifier: verifier, expectedState: state });
+    guard(answer.access_token, 'access token');
+    guard(answer.refresh_token, 'refresh token');
+    assert.equal(answer.scope, 'mcp offline_access');
+    const next = await openid.refreshTokenGrant(config, answer.refresh_token, { resource: connection.mcp });
+    assert.equal((await rpc(connection.mcp, 'tools/list', {}, { key: next.access_token })).status, 200);
+});

@@ -173,7 +173,7 @@ static bool key_build(struct services *sv, struct arena *keep, struct str hash_h
     return true;
 }
 
-static struct token_entry *entry_new(struct services *sv, struct str bearer, struct str digest,
+static struct token_entry *entry_new(struct services *sv, struct str digest, bool is_access,
                                      int64_t now, struct err *e)
 {
     char hash_hex[65];
@@ -192,13 +192,13 @@ static struct token_entry *entry_new(struct services *sv, struct str bearer, str
      * kept too long. */
     uint64_t epoch = sv->tokens->epoch;
     void *old = NULL;
-    bool is_access = str_starts(bearer, STR(ACCESS_PREFIX));
     bool is_good = is_access ? access_build(sv, keep, str_c(hash_hex), now, &entry->caller, e)
                              : key_build(sv, keep, str_c(hash_hex), now, &entry->caller, e);
     if (!is_good) {
         entry_release(entry);
         return NULL;
     }
+    memcpy(entry->caller.token_digest, digest.p, sizeof(entry->caller.token_digest));
     if (epoch == sv->tokens->epoch && epoch == db_epoch(db_store_of(sv->db)) &&
         map_set(sv->tokens->by_digest, digest, entry, &old)) {
         entry->refs++;
@@ -208,13 +208,9 @@ static struct token_entry *entry_new(struct services *sv, struct str bearer, str
     return entry; /* the caller of this function holds one reference */
 }
 
-bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_t now,
-                 const struct caller **out, struct err *e)
+static bool digest_check(struct services *sv, struct arena *a, struct str key, bool is_access,
+                         int64_t now, const struct caller **out, struct err *e)
 {
-    if (bearer.n == 0 || bearer.n > LIMIT_TOKEN)
-        return refused(e, "empty or over-long token");
-    struct sha256 digest = hash_sha256(bearer);
-    struct str key = {(const char *)digest.b, sizeof(digest.b)};
     cache_refresh(sv->tokens, db_epoch(db_store_of(sv->db)));
 
     struct token_entry *entry = map_get(sv->tokens->by_digest, key);
@@ -223,7 +219,7 @@ bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_
         entry->refs++;
     } else {
         metric_add(M_CACHE_MISSES, 1);
-        entry = entry_new(sv, bearer, key, now, e);
+        entry = entry_new(sv, key, is_access, now, e);
         if (!entry)
             return false;
     }
@@ -237,6 +233,23 @@ bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_
         entry_touch(sv, entry, now);
     *out = &entry->caller;
     return true;
+}
+
+bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_t now,
+                 const struct caller **out, struct err *e)
+{
+    if (bearer.n == 0 || bearer.n > LIMIT_TOKEN)
+        return refused(e, "empty or over-long token");
+    struct sha256 digest = hash_sha256(bearer);
+    return digest_check(sv, a, (struct str){(const char *)digest.b, sizeof(digest.b)},
+                        str_starts(bearer, STR(ACCESS_PREFIX)), now, out, e);
+}
+
+bool token_check_again(struct services *sv, struct arena *a, const struct caller *before,
+                       int64_t now, const struct caller **out, struct err *e)
+{
+    struct str digest = {(const char *)before->token_digest, sizeof(before->token_digest)};
+    return digest_check(sv, a, digest, !str_is_absent(before->client_id), now, out, e);
 }
 
 bool caller_of_member(struct services *sv, struct arena *a, struct str org_id, struct str user_id,

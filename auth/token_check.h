@@ -11,14 +11,20 @@ struct token_cache *token_cache_new(void) must_use;
 void token_cache_free(struct token_cache *c);
 
 /*
- * bearer   the token as sent, without "Bearer ", at most LIMIT_TOKEN bytes; only its SHA-256 is
- * kept now      Unix time, ms out      valid until the arena ends ERR_UNAUTHENTICATED: unknown,
- * expired, revoked, its user disabled or no longer a member; ERR_UNAVAILABLE, ERR_TIMEOUT,
- * ERR_CANCELLED: the store. Source: RFC 6750; spec/tenancy.md. Cost: one SHA-256, on a cache miss
- * three look-ups.
+ * bearer: the token as sent, without "Bearer ", at most LIMIT_TOKEN bytes; only its SHA-256 is
+ * kept. now: Unix time, ms. *out is valid until the arena ends.
+ *
+ * ERR_UNAUTHENTICATED: unknown, expired, revoked, its user disabled or no longer a member;
+ * ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_CANCELLED: the store. Source: RFC 6750; spec/tenancy.md.
+ * Cost: one SHA-256, on a cache miss three look-ups.
  */
 bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_t now,
                  const struct caller **out, struct err *e) must_use;
+
+/* Does the credential that made this caller still hold? For streams that outlive their request.
+ * Same errors. */
+bool token_check_again(struct services *sv, struct arena *a, const struct caller *before,
+                       int64_t now, const struct caller **out, struct err *e) must_use;
 
 /* Builds the caller of a person without any key, as the command line and POLICY_EXPLAIN need it.
  * ERR_NOT_FOUND: no such member. */

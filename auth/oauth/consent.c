@@ -45,7 +45,7 @@ static bool request_seal(const struct authorization *z, struct str session_id, s
 /* The last piece is the state as it is, line breaks included. */
 static bool request_read(struct authorization *z, struct str plain)
 {
-    struct str rest = arena_dup(z->a, plain), started, has_state;
+    struct str rest = arena_dup(z->a, plain), started, has_state = STR_NONE;
     bool is_good = str_next(&rest, '\n', &z->id) && str_next(&rest, '\n', &started) &&
                    str_next(&rest, '\n', &z->client.id) &&
                    str_next(&rest, '\n', &z->redirect_uri) &&

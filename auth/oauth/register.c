@@ -180,7 +180,7 @@ static bool register_client(struct http_request *rq, const struct client_metadat
 void register_post(struct http_request *rq)
 {
     struct jdoc *doc = NULL;
-    struct client_metadata m;
+    struct client_metadata m = {0};
     struct err e;
     if (!metadata_read(rq, &doc, &m, &e) || !register_client(rq, &m, &e))
         wire_answer_error(rq, &e);
@@ -227,7 +227,7 @@ static bool client_update(struct http_request *rq, struct oauth_client *c, struc
 {
     const struct services *sv = rq->context;
     auto_free(jdoc_freep) struct jdoc *doc = NULL;
-    struct client_metadata m;
+    struct client_metadata m = {0};
     struct str fingerprint;
     if (!metadata_read(rq, &doc, &m, e) || !update_check(rq->arena, jdoc_root(doc), c, e) ||
         !fingerprint_of(rq->arena, &m, &fingerprint, e))

@@ -57,7 +57,7 @@ bool resource_agrees(struct services *sv, struct arena *a, struct str org_id, st
                      struct str granted, struct err *e)
 {
     struct resource_ref ref;
-    struct str found;
+    struct str found = STR_NONE;
     if (!resource_parse(sv->config, given, &ref, e))
         return false;
     if (ref.kind == RESOURCE_OPEN)

@@ -171,6 +171,7 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
              (sv.vault = vault_new(&in->keys, sv.db, e)) != NULL &&
              (sv.http = http_client_new(l, &http, e)) != NULL) {
         *out = sv;
+        list_init(&out->relays); /* at its final place */
         return true;
     }
     services_close(&sv);

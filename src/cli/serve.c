@@ -141,7 +141,7 @@ static bool worker_start(struct worker *worker, void *arg, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     worker->context = w;
     if (!services_open(&s->in, worker->index, worker->loop, &w->sv, e) || !worker_listen(s, w, e) ||
-        !proxied_reaper_start(&w->sv, e))
+        !proxied_reaper_start(&w->sv, e) || !proxied_relay_watch_start(&w->sv, e))
         return false;
     if (worker->index == 0 && s->in.config.otel_endpoint) {
         w->otlp = otlp_start(worker->loop, w->sv.http, s->in.config.otel_endpoint, e);
@@ -193,6 +193,7 @@ static void end_helpers(struct worker *worker, void *arg unused_arg)
 {
     struct serving *w = worker->context;
     fiber_cancel(w->sv.reaper);
+    fiber_cancel(w->sv.relay_watch);
     if (w->otlp && !fiber_start(worker->loop, otlp_end, w, NULL, NULL))
         w->otlp = NULL;
 }

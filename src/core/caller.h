@@ -1,6 +1,8 @@
 /* Who calls, as everything above authentication sees it: a plain record. */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/str.h"
 
 enum effect { EFFECT_UNKNOWN, EFFECT_READ, EFFECT_WRITE, EFFECT_DESTRUCTIVE };
@@ -39,7 +41,8 @@ struct caller {
     struct str audience_connection_id; /* the one connection an access token is for; absent: not
                                           limited by audience */
     int64_t expires_at;                /* ms; 0: never */
-    struct str principal; /* organization + user + (client or key): "org_..|usr_..|key_.." */
+    uint8_t token_digest[32]; /* SHA-256 of the bearer: to ask again whether it still holds */
+    struct str principal;     /* organization + user + (client or key): "org_..|usr_..|key_.." */
 };
 
 /* Keys and grants belong to one organization; a person signed in may name any of theirs. */

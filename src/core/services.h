@@ -3,6 +3,7 @@
 #pragma once
 
 #include "config.h"
+#include "base/list.h"
 #include "io/loop.h"
 
 struct services {
@@ -22,6 +23,8 @@ struct services {
     struct inflight_table *inflight; /* mcp/inflight.h, of the process */
     struct session_pool *pool;       /* mcp/upstream_pool.h */
     const struct tool_source *tools; /* mcp/tool_source.h: the management tools */
+    struct list relays;              /* mcp/proxied_relay.c: streams without a fiber */
+    struct fiber *relay_watch;       /* ends those whose credential no longer holds */
     struct fiber *reaper;            /* ends idle sessions; cancelled at shutdown */
     bool *is_draining;
 };

@@ -246,7 +246,7 @@ bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct
         return wrong(e, ERR_BAD_REQUEST, "method", method, "the name of a method");
     if (!jscan_string(a, method, &out->method))
         return err_set(e, ERR_BAD_REQUEST, "method: expected a name without \\u0000");
-    return lookalikes_check(a, out, e) && read_params(a, out, e) && lengths_check(out, e);
+    return read_params(a, out, e) && lookalikes_check(a, out, e) && lengths_check(out, e);
 }
 
 void rpc_write_result(struct buf *out, struct str id_raw, struct str result_raw)

@@ -10,4 +10,6 @@ void proxied_get(struct http_request *rq);
 void proxied_delete(struct http_request *rq);
 /* Ends idle downstream sessions of this worker (its pool) and, for worker 0, of the process;
  * started once per worker. */
+/* Ends streams whose credential was revoked, within a second; started once per worker. */
+bool proxied_relay_watch_start(struct services *sv, struct err *e) must_use;
 bool proxied_reaper_start(struct services *sv, struct err *e) must_use;

@@ -2,11 +2,20 @@
  * A stream that may stay silent for hours: two detached ends and a parser between them, no fiber.
  * Its memory is the request's arena, which ends with the client's connection.
  */
+#include "base/clock.h"
 #include "base/limits.h"
+#include "auth/token_check.h"
+#include "io/fiber.h"
 #include "io/sse.h"
 #include "mcp/proxied.h"
+#include "mcp/proxied_call.h"
+
+enum { WATCH_EVERY_MS = 500, CHECK_ARENA = 4 * 1024 * 1024 };
 
 struct relay {
+    struct list link;               /* in the worker's list of relays */
+    uint64_t serial;                /* names it across waits */
+    uint64_t checked_epoch;         /* of the store, when its credential last held */
     struct proxied p;               /* a copy: the fiber that made it is gone */
     struct http_exchange *exchange; /* NULL once it has ended */
     struct sse_parser parser;
@@ -54,6 +63,7 @@ static void on_end(void *arg, const struct err *e unused_arg)
 static void on_close(void *arg)
 {
     struct relay *r = arg;
+    list_remove(&r->link);
     http_close(r->exchange);
     r->exchange = NULL;
     sse_parser_end(&r->parser);
@@ -79,9 +89,89 @@ bool proxied_relay(struct proxied *p, struct http_exchange *x, struct err *e)
     r->p.in.msg = (struct rpc_message){0};
     r->p.hop_id = r->p.hop_token = STR_NONE;
     r->exchange = x;
+    static _Thread_local uint64_t next_serial;
+    r->serial = ++next_serial;
+    r->checked_epoch = db_epoch(db_store_of(p->sv->db));
+    list_push(&p->sv->relays, &r->link);
     sse_parser_init(&r->parser, on_event, r);
     http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
     http_stream_detach(p->rq, on_close, r);
     http_exchange_detach(x, on_data, on_end, r);
     return true;
+}
+
+/* ---- revocation: a stream ends when what opened it no longer holds ---- */
+
+static struct relay *relay_unchecked(struct services *sv, uint64_t epoch)
+{
+    LIST_FOR(pos, &sv->relays)
+    {
+        struct relay *r = CONTAINER_OF(pos, struct relay, link);
+        if (r->checked_epoch != epoch)
+            return r;
+    }
+    return NULL;
+}
+
+static struct relay *relay_find(struct services *sv, uint64_t serial)
+{
+    LIST_FOR(pos, &sv->relays)
+    {
+        struct relay *r = CONTAINER_OF(pos, struct relay, link);
+        if (r->serial == serial)
+            return r;
+    }
+    return NULL;
+}
+
+/* False when the stream must end. A store that does not answer is no evidence. */
+static bool still_holds(struct services *sv, struct arena *a, const struct caller *before,
+                        struct str connection_id)
+{
+    const struct caller *now;
+    struct registry_entry *entry;
+    struct err e;
+    if (!token_check_again(sv, a, before, clock_wall_ms(), &now, &e))
+        return e.code != ERR_UNAUTHENTICATED;
+    if (!registry_get(sv, a, now->org_id, connection_id, &entry, &e))
+        return e.code != ERR_NOT_FOUND;
+    struct policy_target target = {.connection_id = entry->conn.id};
+    return entry->conn.enabled && policy_decide(now, POLICY_CONNECT, &target).is_allowed;
+}
+
+/* Checks one relay. It may be gone when the look-ups have returned, so it is found again by its
+ * number. */
+static void relay_check(struct services *sv, struct relay *r, uint64_t epoch)
+{
+    struct arena *a = arena_new(CHECK_ARENA);
+    if (!a)
+        return;
+    uint64_t serial = r->serial;
+    struct caller before = *r->p.caller;
+    r->checked_epoch = epoch;
+    before.client_id = arena_dup(a, before.client_id);
+    struct str connection_id = arena_dup(a, r->p.entry->conn.id);
+    if (!still_holds(sv, a, &before, connection_id)) {
+        r = relay_find(sv, serial);
+        if (r)
+            http_stream_end(r->p.rq);
+    }
+    arena_end(a);
+}
+
+static void watch_run(void *arg)
+{
+    struct services *sv = arg;
+    struct err e;
+    while (fiber_sleep_until(clock_mono_ms() + WATCH_EVERY_MS, &e)) {
+        uint64_t epoch = db_epoch(db_store_of(sv->db));
+        struct relay *r;
+        while ((r = relay_unchecked(sv, epoch)) != NULL)
+            relay_check(sv, r, epoch);
+    }
+}
+
+bool proxied_relay_watch_start(struct services *sv, struct err *e)
+{
+    return fiber_start(sv->loop, watch_run, sv, &sv->relay_watch, e);
 }

@@ -10,6 +10,7 @@
 #include "routes/page_tools.h"
 #include "store/browser_sessions.h"
 #include "store/members.h"
+#include "store/oauth_grants.h"
 #include "store/passwords.h"
 
 /* ---- lists as rows of values ---- */
@@ -237,8 +238,8 @@ void page_account_profile_post(struct http_request *rq)
     finish(rq, is_good, "profile", &e);
 }
 
-/* The present password is proven like at sign-in, with the same limits. All sessions end, this one
- * gets a new id. */
+/* The present password is proven like at sign-in, with the same limits. All sessions and all that
+ * was granted to programs end; this session gets a new id. */
 static bool password_change(struct http_request *rq, const struct form *form, struct err *e)
 {
     struct services *sv = rq->context;
@@ -257,6 +258,7 @@ static bool password_change(struct http_request *rq, const struct form *form, st
         return err_set(e, ERR_FORBIDDEN, "sign in again first");
     return password_work_hash(sv, rq->arena, password, &hash, e) &&
            passwords_put(sv->db, rq->arena, user_id, hash, STR_NONE, clock_wall_ms(), e) &&
+           oauth_grants_end_of_user(sv->db, rq->arena, user_id, clock_wall_ms(), e) &&
            login_audit(sv, rq, &event, e) && session_start(rq, user_id, STR("password"), e);
 }
 

@@ -226,7 +226,7 @@ static void left_body(struct fixture *f)
 {
     enum { N = 30 };
     struct run runs[N];
-    char keys[N][8];
+    char keys[N][16];
     int64_t n_ok = 0;
     OK(f, db_run(f->db, f->a, &make, DB_NO_ARGS, NULL, &f->e));
     for (int i = 0; i < N; i++) {

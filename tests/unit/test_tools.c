@@ -2,6 +2,8 @@
 #include "unit/registry_fixture.h"
 
 #include "store/browser_sessions.h"
+#include "store/oauth_clients.h"
+#include "store/oauth_tokens.h"
 
 /* ---- organizations, members, roles ---- */
 
@@ -492,17 +494,71 @@ WORLD_TEST(people_end_their_own_sessions_only)
     assert_int_equal(item_count(call(w, w->owner, "SESSION_LIST", STR("{}"))), 0);
 }
 
-/* Fails when a tool has been added that nothing here calls; those that need a server are called end
- * to end. */
+/* ---- what was granted to programs ---- */
+
+/* A program that `who` has granted something: the grant's id. */
+static struct str grant_make(struct world *w, const struct caller *who, const char *name)
+{
+    struct oauth_client client, c = {.id = new_id(w, "cli"),
+                                     .fingerprint = str_c(name),
+                                     .name = str_c(name),
+                                     .redirect_uris = STR("https://a.example/cb"),
+                                     .auth_method = STR("none"),
+                                     .metadata = STR("{}"),
+                                     .created_at = 1};
+    OK(w->f, oauth_clients_register(w->sv.db, w->a, &c, &client, &w->f->e));
+    struct oauth_code code = {.hash = str_c(name),
+                              .request_id = str_c(name),
+                              .org_id = who->org_id,
+                              .user_id = who->user_id,
+                              .client_id = client.id,
+                              .grant_id = new_id(w, "gnt"),
+                              .redirect_uri = STR("https://a.example/cb"),
+                              .challenge = STR("c"),
+                              .resource = STR("management"),
+                              .scope = STR("mcp"),
+                              .created_at = 1,
+                              .expires_at = 10};
+    struct oauth_pair pair = {
+        .access_hash = str_c(name), .access_scope = STR("mcp"), .access_expires_at = 10, .now = 2};
+    OK(w->f, oauth_codes_insert(w->sv.db, w->a, &code, STR("a.example"), &w->f->e));
+    OK(w->f, oauth_tokens_redeem(w->sv.db, w->a, &code, STR("a.example"), &pair, &w->f->e));
+    return code.grant_id;
+}
+
+WORLD_TEST(people_end_their_own_grants_and_administrators_any)
+{
+    struct str grant = ARGS("{\"grant_id\":\"%.*s\"}", STR_FMT(grant_make(w, w->owner, "one")));
+    (void)grant_make(w, w->member, "two");
+    assert_int_equal(item_count(call(w, w->admin, "OAUTH_GRANT_LIST", STR("{}"))), 2);
+    const struct jvalue *own = call(w, w->member, "OAUTH_CLIENT_LIST", STR("{}"));
+    assert_int_equal(item_count(own), 1);
+    struct str client =
+        ARGS("{\"client_id\":\"%.*s\"}", STR_FMT(jv_get_str(jv_at(jv_get(own, "items"), 0), "id")));
+    assert_int_equal(item_count(call(w, w->stranger, "OAUTH_CLIENT_LIST", STR("{}"))), 0);
+    assert_str(item_str(call(w, w->member, "OAUTH_CLIENT_GET", client), "name"), "two");
+    refused(w, w->member, "OAUTH_GRANT_REVOKE", grant, ERR_NOT_FOUND);
+    refused(w, w->stranger, "OAUTH_GRANT_REVOKE", grant, ERR_NOT_FOUND);
+    refused(w, w->stranger, "OAUTH_CLIENT_DELETE", client, ERR_NOT_FOUND);
+    call(w, w->admin, "OAUTH_GRANT_REVOKE", grant);
+    refused(w, w->admin, "OAUTH_GRANT_REVOKE", grant, ERR_NOT_FOUND);
+    call(w, w->member, "OAUTH_CLIENT_DELETE", client);
+    assert_int_equal(item_count(call(w, w->admin, "OAUTH_GRANT_LIST", STR("{}"))), 0);
+}
+
+/* Fails when a tool has been added that nothing here calls; those that need a server or a program's
+ * grant are called end to end. */
 static void every_tool_is_called(void **state)
 {
     (void)state;
-    static const char *const need_a_server[] = {"CONNECTION_TEST", "CONNECTION_TOOLS_LIST",
-                                                "CONNECTION_TOOL_UPDATE", "CONNECTION_TOOL_CALL"};
+    static const char *const end_to_end[] = {
+        "CONNECTION_TEST",   "CONNECTION_TOOLS_LIST", "CONNECTION_TOOL_UPDATE",
+        "OAUTH_CLIENT_LIST", "OAUTH_CLIENT_GET",      "OAUTH_CLIENT_DELETE",
+        "OAUTH_GRANT_LIST",  "OAUTH_GRANT_REVOKE",    "CONNECTION_TOOL_CALL"};
     for (size_t i = 0; i < n_tools; i++) {
         bool is_excused = false;
-        for (size_t k = 0; k < ARRAY_LEN(need_a_server); k++)
-            is_excused = is_excused || str_eq(str_c(tools[i].name), str_c(need_a_server[k]));
+        for (size_t k = 0; k < ARRAY_LEN(end_to_end); k++)
+            is_excused = is_excused || str_eq(str_c(tools[i].name), str_c(end_to_end[k]));
         if (!was_called[i] && !is_excused)
             fail_msg("%s is never called", tools[i].name);
     }
@@ -528,6 +584,7 @@ int main(void)
         cmocka_unit_test(people_see_themselves_and_their_colleagues),
         cmocka_unit_test(an_invitation_gives_no_more_than_the_inviter_has),
         cmocka_unit_test(people_end_their_own_sessions_only),
+        cmocka_unit_test(people_end_their_own_grants_and_administrators_any),
         cmocka_unit_test(every_tool_is_called),
     };
     return cmocka_run_group_tests(rows, NULL, NULL);

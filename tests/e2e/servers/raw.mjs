@@ -50,7 +50,8 @@ else
     };
 
 function answerMessage(message, req, res) {
-    if (message.id === undefined || message.method === undefined) return res.writeHead(202).end();
+    const isNotice = message.id === undefined || message.method === undefined;
+    if (isNotice && !planned[message.method]) return res.writeHead(202).end();
     const plan = planned[message.method]
         ?? (message.method === 'tools/call' && faults[message.params?.name] && { ...message.params.arguments, name: message.params.name });
     if (plan) return faults[plan.name](res, message.id, plan);

@@ -86,9 +86,10 @@ function stayOpen(res, _id, { messages = [] }) {
 let toolLists = 0;
 
 /** A tools/list that names other tools each time. */
-function newTools(res, id, { count = 300 }) {
+function newTools(res, id, { count = 300, kb = 0 }) {
     const list = ++toolLists;
-    const tools = Array.from({ length: count }, (_, n) => ({ name: `list${list}_tool${n}`, inputSchema: { type: 'object' } }));
+    const description = 'x'.repeat(kb * 1024);
+    const tools = Array.from({ length: count }, (_, n) => ({ name: `list${list}_tool${n}`, description, inputSchema: { type: 'object' } }));
     json(res, 200, { jsonrpc: '2.0', id, result: { tools } });
 }
 

@@ -528,7 +528,8 @@ static struct str grant_make(struct world *w, const struct caller *who, const ch
 
 WORLD_TEST(people_end_their_own_grants_and_administrators_any)
 {
-    struct str grant = ARGS("{\"grant_id\":\"%.*s\"}", STR_FMT(grant_make(w, w->owner, "one")));
+    struct str of_owner = grant_make(w, w->owner, "one");
+    struct str grant = ARGS("{\"grant_id\":\"%.*s\"}", STR_FMT(of_owner));
     (void)grant_make(w, w->member, "two");
     assert_int_equal(item_count(call(w, w->admin, "OAUTH_GRANT_LIST", STR("{}"))), 2);
     const struct jvalue *own = call(w, w->member, "OAUTH_CLIENT_LIST", STR("{}"));

@@ -67,7 +67,7 @@ static bool uri_is_plain(struct str uri)
         size_t n = 0;
         for (size_t i = 0; i < segment.n && n < sizeof(dots); i++, n++) {
             bool is_coded = str_ieq(str_slice(segment, i, 3), STR("%2e"));
-            dots[n] = is_coded ? '.' : segment.p[i];
+            dots[n] = (char)(is_coded ? '.' : segment.p[i]);
             i += is_coded ? 2 : 0;
         }
         if ((n == 1 && dots[0] == '.') || (n == 2 && dots[0] == '.' && dots[1] == '.'))

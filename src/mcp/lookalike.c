@@ -33,6 +33,15 @@ static bool is_lookalike(struct str name, const struct str *names, size_t n)
 {
     char folded[NAME_MAX_BYTES], wanted[NAME_MAX_BYTES];
     size_t n_folded, n_wanted;
+    bool is_ascii = true;
+    for (size_t i = 0; i < name.n; i++)
+        is_ascii = is_ascii && (unsigned char)name.p[i] < 0x80;
+    if (is_ascii) { /* nearly every name there is: lengths tell most apart */
+        for (size_t i = 0; i < n; i++)
+            if (name.n == names[i].n && str_ieq(name, names[i]) && !str_eq(name, names[i]))
+                return true;
+        return false;
+    }
     if (!fold(name, folded, &n_folded))
         return false;
     for (size_t i = 0; i < n; i++)

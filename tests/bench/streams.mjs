@@ -29,6 +29,7 @@ for (let i = 0; i < Number(count); i += 50) {
     request("GET", { accept: "text/event-stream", "mcp-session-id": session, "mcp-protocol-version": "2025-11-25" }));
   for (const stream of await Promise.all(batch)) {
     if (stream.statusCode !== 200) throw new Error(`a stream was answered with HTTP ${stream.statusCode}`);
+    stream.on("end", () => { throw new Error("a stream ended that should be idle"); });
     stream.resume();
     open.push(stream);
   }

@@ -75,6 +75,11 @@ static bool client_send(struct client *c, const char *text, size_t n)
     return client_flush(c);
 }
 
+static bool client_send_text(struct client *c, const char *text)
+{
+    return client_send(c, text, strlen(text));
+}
+
 static bool answer(struct client *c, const char *headers, const char *body, size_t n)
 {
     char head[512];
@@ -134,7 +139,7 @@ static bool rpc(struct client *c, const char *body)
 {
     const char *id = strstr(body, "\"id\":");
     if (!id)
-        return client_send(c, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", 45);
+        return client_send_text(c, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
     id += 5;
     int id_n = (int)strcspn(id, ",}");
     char text[512];
@@ -171,12 +176,11 @@ static bool requests(struct client *c)
             return head + length < IN_MAX - 1;
         char kept = c->in[head + length];
         c->in[head + length] = '\0';
-        bool is_good = strncmp(c->in, "GET", 3) == 0
-                           ? client_send(c,
-                                         "HTTP/1.1 200 OK\r\nContent-Type: "
-                                         "text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-                                         81)
-                           : rpc(c, c->in + head);
+        bool is_good =
+            strncmp(c->in, "GET", 3) == 0
+                ? client_send_text(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                                      "Transfer-Encoding: chunked\r\n\r\n")
+                : rpc(c, c->in + head);
         c->in[head + length] = kept;
         if (!is_good)
             return false;

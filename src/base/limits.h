@@ -46,9 +46,11 @@ enum {
     LIMIT_KEEPALIVE_MS        = 15 * 1000,        /* comment on a silent stream to a client */
     LIMIT_REQUEST_READ_MS     = 30 * 1000,        /* a client's head and body */
     LIMIT_CLIENT_IDLE_MS      = 75 * 1000,        /* a kept connection without a request: longer than the usual 60 s of proxies */
+    LIMIT_CLIENT_KEPT_MS      = 60 * 1000,        /* a kept connection to a plain server, unless the server says less */
     LIMIT_CLIENT_READ_MS      = 60 * 1000,        /* a client that takes no byte of its answer */
     LIMIT_DB_MS               = 5 * 1000,         /* one statement or batch */
     LIMIT_DB_LIST_MS          = 10 * 1000,        /* one list query */
+    LIMIT_DB_TRIES            = 4,                /* of a batch that lost a deadlock */
     LIMIT_PROBE_MS            = 10 * 1000,        /* one step of CONNECTION_TEST, an era probe */
 
     /* Fibers and threads */
@@ -62,6 +64,9 @@ enum {
     /* Store */
     LIMIT_LIST                = 100,              /* items of one page */
     LIMIT_LIST_DEFAULT        = 50,
+    LIMIT_COLLECTION          = 5000,             /* connections that one filtered and ordered collection list looks through */
+    LIMIT_WHERE               = 100,              /* conditions of one `where`: each is asked of every connection */
+    LIMIT_WHERE_DEPTH         = 8,                /* nesting of and, or, not */
     LIMIT_AUDIT_QUEUE         = 8192,             /* rows waiting for the audit writer; beyond it calls are refused */
     LIMIT_AUDIT_TEXT          = 1024,             /* bytes of any other text of an audit row; longer ones are cut */
     LIMIT_AUDIT_ARGUMENTS     = 16 * 1024,        /* bytes of recorded arguments */
@@ -84,6 +89,13 @@ enum {
     LIMIT_STATEMENT_PATTERNS  = 200,              /* patterns of one list of a statement, or of a key */
     LIMIT_PATTERN             = 256,              /* bytes of one pattern */
     LIMIT_TOOLS               = 1000,             /* tools of one connection */
+    LIMIT_AGGREGATE           = 200,              /* connections of a hub or virtual server */
+    LIMIT_AGGREGATE_PAGE      = 500,              /* entries of one page of a merged list */
+    LIMIT_AGGREGATE_WAIT_MS   = 4 * 1000,         /* a merged list waits this long for its slowest server */
+    LIMIT_LISTS_KEPT          = 64 * 1024 * 1024, /* bytes of servers' lists that one worker remembers */
+    LIMIT_LIST_SILENT_MS      = 60 * 1000,        /* a list is good this long where its server says nothing (sessions: list_changed) */
+    LIMIT_LIST_TTL_MS         = 10 * 60 * 1000,   /* the longest ttlMs that is believed */
+    LIMIT_LIST_FAILED_MS      = 5 * 1000,         /* a server that failed to list is asked again after this */
     LIMIT_HEADERS_INJECTED    = 20,               /* headers or query parameters of one credential */
 
     /* People */
@@ -105,11 +117,41 @@ enum {
     LIMIT_SESSIONS_PRINCIPAL  = 64,               /* downstream sessions per (connection, principal) */
     LIMIT_SESSIONS_CONNECTION = 1000,
     LIMIT_SESSIONS            = 10000,            /* of the process */
+    LIMIT_SESSIONS_USER       = 256,              /* of one person at one connection, whatever keys and clients they use */
+    LIMIT_PARAM_HEADERS       = 32,               /* Mcp-Param-* headers of one call */
+    LIMIT_SESSION_HELLO       = 16 * 1024,        /* bytes of the capabilities that a session client declares */
+    LIMIT_SESSION_URIS        = 256,              /* resources that one session client subscribes to */
+    LIMIT_SESSION_ASKS        = 64,               /* requests to one session client that it has not answered */
+    LIMIT_ASK_MS              = 10 * 60 * 1000,   /* a person may think this long about a question of a server */
+    LIMIT_ASK_ROUNDS          = 8,                /* rounds of questions of one call */
+    LIMIT_OUTBOX              = 100,              /* messages kept for a session client that has no stream open */
+    LIMIT_OUTBOX_BYTES        = 256 * 1024,       /* bytes of them */
+    LIMIT_LISTEN_RETRY_MS     = 60 * 1000,        /* the longest pause before a broken listen stream is opened again */
+
+    /* Processes of stdio servers, and the channels that carry them */
+    LIMIT_STDIO_LINE          = 8 * 1024 * 1024,  /* bytes of one message of a process: as of one server-sent event */
+    LIMIT_STDERR_LINE         = 2 * 1024,         /* bytes of one line of stderr in the log; cut beyond */
+    LIMIT_STDERR_LINES        = 100,              /* lines of stderr in LIMIT_STDERR_MS; the rest is counted and dropped */
+    LIMIT_STDERR_MS           = 10 * 1000,
+    LIMIT_STDIO_QUEUE         = 8 * 1024 * 1024,  /* bytes waiting for a process that does not read: two largest messages */
+    LIMIT_STDIO_CLOSE_MS      = 1500,             /* from the end of stdin to SIGTERM; with the next below the grace of a shutdown */
+    LIMIT_STDIO_TERM_MS       = 1000,             /* from SIGTERM to SIGKILL */
+    LIMIT_STDIO_START_MS      = 60 * 1000,        /* a first answer: package runners download first */
+    LIMIT_STDIO_PROBE_MS      = 20 * 1000,        /* an old server that does not answer what it does not know */
+    LIMIT_STDIO_BACKOFF_MS    = 60 * 1000,        /* longest pause before a program that keeps ending is started again */
+    LIMIT_CHANNEL_IDLE_MS     = 5 * 60 * 1000,    /* a process or stream that nobody used and that keeps no session */
+    LIMIT_CHANNEL_HELD        = 16 * 1024 * 1024, /* bytes of answers that one request has not read yet */
+    LIMIT_CHANNEL_KEPT        = 64,               /* messages kept for a stream that is not open */
+    LIMIT_CHANNEL_KEPT_BYTES  = 256 * 1024,
+    LIMIT_CHANNELS_PRINCIPAL  = 16,               /* processes per (connection, principal); the longest idle gives way */
+    LIMIT_CHANNELS_CONNECTION = 64,
+    LIMIT_CHANNELS            = 256,              /* of the installation's node: each costs about 40 MB with Node.js */
 
     /* OAuth */
     LIMIT_CLIENTS_UNUSED      = 500,              /* registered clients that nobody consented to; older than an hour they make room */
     LIMIT_REDIRECT_URIS       = 100,              /* redirect URIs of one client */
     LIMIT_SCOPE               = 1024,             /* bytes of a scope parameter */
+    LIMIT_RETURN_TO           = 8192,             /* bytes of the path and query that sign-in leads back to: a whole authorization request */
     LIMIT_STATE               = 4096,             /* bytes of state: RFC 6749 has no maximum, the request head has */
     LIMIT_TARGETS             = 200,              /* choices of one consent page */
 };

@@ -130,8 +130,10 @@ bool db_postgres_read(struct db *base, struct arena *a, const struct db_stmt *s,
                               .deadline_ms =
                                   clock_mono_ms() + (is_list ? LIMIT_DB_LIST_MS : LIMIT_DB_MS)};
     enum pgsql_outcome outcome = PGSQL_LOST;
-    /* Lost or in the way of another: a read may simply be sent again. */
-    for (int tries = 0; tries < 2 && (outcome == PGSQL_LOST || outcome == PGSQL_AGAIN); tries++) {
+    /* Lost or in the way of another: a read may simply be sent again. Each connection may turn out
+     * to be lost in its turn. */
+    for (int tries = 0; tries < LIMIT_DB_TRIES && (outcome == PGSQL_LOST || outcome == PGSQL_AGAIN);
+         tries++) {
         if (too_late(&call, e))
             return false;
         struct pgsql_unit *u = db_postgres_unit_run(pgsql_db_of(base), &call, e);
@@ -262,12 +264,26 @@ static enum pgsql_outcome run_leased(struct transaction *t, struct err *e)
     return outcome;
 }
 
+/* Before another try: whoever won a deadlock is only waking up, and a batch that came straight back
+ * could take its row once more and lose again. */
+static bool stand_aside(const struct transaction *t, int tries, struct err *e)
+{
+    int64_t pause_ms = PGSQL_ASIDE_MS * tries + (int64_t)(rand_u64() % PGSQL_ASIDE_MS);
+    int64_t until_ms = clock_mono_ms() + pause_ms;
+    if (until_ms >= t->deadline_ms)
+        return err_set(e, ERR_UNAVAILABLE, "the store is busy");
+    return fiber_sleep_until(until_ms, e);
+}
+
 bool db_postgres_write(struct db *base, struct db_batch *b, struct db_rows *results, struct err *e)
 {
     struct transaction t = transaction_plan(pgsql_db_of(base), b, results);
     enum pgsql_outcome outcome = PGSQL_AGAIN;
-    for (int tries = 0; tries < 2 && outcome == PGSQL_AGAIN; tries++)
+    for (int tries = 0; tries < LIMIT_DB_TRIES && outcome == PGSQL_AGAIN; tries++) {
+        if (tries > 0 && !stand_aside(&t, tries, e))
+            return false;
         outcome = t.is_leased ? run_leased(&t, e) : run_at_once(&t, e);
+    }
     if (outcome != PGSQL_OK)
         return false;
     metric_add(M_DB_COMMITS, 1);

@@ -40,6 +40,7 @@ enum {
     PGSQL_PATIENCE_MS = 2000, /* waiters fail when the database has been away this long */
     PGSQL_BACKOFF_MS = 1000,  /* the longest pause between two attempts to connect */
     PGSQL_POLL_MS = 500,
+    PGSQL_ASIDE_MS = 20, /* a batch that lost a deadlock waits this long, and longer each time */
 };
 
 struct pgsql_address {

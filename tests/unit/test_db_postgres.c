@@ -23,10 +23,10 @@ static const struct db_stmt sleep_list = {
 static const struct db_stmt mark = {
     "mark", "SELECT CAST(pg_advisory_lock_shared(4711, hashtext(current_schema())) AS TEXT)",
     DB_READ, 0};
-/* All marked connections of this schema but the one that asks. */
+/* All marked connections of this schema but the one that asks; they are gone when it answers. */
 static const struct db_stmt terminate = {
     "terminate",
-    "SELECT count(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks WHERE "
+    "SELECT count(pg_terminate_backend(pid, 20000)) FROM (SELECT DISTINCT pid FROM pg_locks WHERE "
     "locktype = 'advisory' AND classid = 4711 AND "
     "objid = CAST(hashtext(current_schema()) AS OID)) x WHERE pid <> pg_backend_pid()",
     DB_READ, 0};

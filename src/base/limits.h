@@ -73,6 +73,7 @@ enum {
     LIMIT_LOG_LINE            = 16 * 1024,        /* bytes of one line of the log; longer ones lose their fields */
     LIMIT_LOG_VALUE           = 1024,             /* bytes of one text value in the log; cut beyond */
     LIMIT_CONFIG_FILE         = 64 * 1024,        /* bytes of tulle.conf or of a NAME_FILE */
+    LIMIT_IMPORT              = 1024 * 1024,      /* bytes of a configuration file that tulle import reads */
     LIMIT_CACHE_ENTRIES       = 4096,             /* entries of one cache of one worker */
     LIMIT_DB_QUEUE            = 4096,             /* batches waiting for the store's writer */
     LIMIT_DB_STATEMENTS       = 512,              /* prepared statements kept by one connection */
@@ -116,6 +117,9 @@ enum {
     LIMIT_SESSION_LIFE_MS     = 24 * 60 * 60 * 1000,
     LIMIT_SESSIONS_PRINCIPAL  = 64,               /* downstream sessions per (connection, principal) */
     LIMIT_SESSIONS_CONNECTION = 1000,
+    LIMIT_PARKED              = 1000,             /* calls that wait for their clients: each holds a fiber and a connection */
+    LIMIT_PARKED_PRINCIPAL    = 32,
+    LIMIT_LISTEN_URIS         = 256,              /* resources of one subscriptions/listen */
     LIMIT_SESSIONS            = 10000,            /* of the process */
     LIMIT_SESSIONS_USER       = 256,              /* of one person at one connection, whatever keys and clients they use */
     LIMIT_PARAM_HEADERS       = 32,               /* Mcp-Param-* headers of one call */
@@ -138,6 +142,7 @@ enum {
     LIMIT_STDIO_TERM_MS       = 1000,             /* from SIGTERM to SIGKILL */
     LIMIT_STDIO_START_MS      = 60 * 1000,        /* a first answer: package runners download first */
     LIMIT_STDIO_PROBE_MS      = 20 * 1000,        /* an old server that does not answer what it does not know */
+    LIMIT_SSE_ENDPOINT_MS     = 5 * 1000,         /* until an HTTP+SSE server has said where to post: it is its first event */
     LIMIT_STDIO_BACKOFF_MS    = 60 * 1000,        /* longest pause before a program that keeps ending is started again */
     LIMIT_CHANNEL_IDLE_MS     = 5 * 60 * 1000,    /* a process or stream that nobody used and that keeps no session */
     LIMIT_CHANNEL_HELD        = 16 * 1024 * 1024, /* bytes of answers that one request has not read yet */

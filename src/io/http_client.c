@@ -1,5 +1,5 @@
 /* The calls that the rest of the program makes. See http_client_parts.h for who does what. */
-#include "io/http_client_parts.h"
+#include "io/http_client_wire.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+
+enum { RECEIVE_AHEAD = 32 * 1024 };
 
 static void on_detached_timer(struct loop_timer *t);
 static void on_detached_soon(struct loop_task *t);
@@ -30,6 +32,8 @@ static bool client_configure(struct http_client *c, const struct http_client_con
         if (!c->proxy || !c->no_proxy)
             return err_set(e, ERR_UNAVAILABLE, "out of memory");
     }
+    if (config->offload && !config->uses_curl_only && (c->wires = wires_new()) == NULL)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
     return client_roots_load(c, config->ca_bundle, e) && client_multi_start(c, e);
 }
 
@@ -82,6 +86,7 @@ void http_client_free(struct http_client *c)
     list_destroy(&c->starting);
     list_destroy(&c->closing);
     list_destroy(&c->idle);
+    wires_free(c->wires);
     client_multi_stop(c);
     if (c->ca_fd >= 0)
         close(c->ca_fd);
@@ -119,8 +124,8 @@ static bool copy_err(const struct http_exchange *x, struct err *e)
 struct http_exchange *http_open(struct http_client *c, const struct http_call *call,
                                 struct http_answer_head *head, struct err *e)
 {
-    /* One more piece may arrive between reaching the mark and pausing. */
-    struct http_exchange *x = start(c, call, LIMIT_PAUSE_HIGH + 2 * CURL_MAX_WRITE_SIZE, e);
+    /* More may arrive between reaching the mark and pausing. */
+    struct http_exchange *x = start(c, call, LIMIT_PAUSE_HIGH + RECEIVE_AHEAD, e);
     if (!x)
         return NULL;
     bool ok = exchange_wait(x, WANT_HEAD, INT64_MAX, e);
@@ -163,9 +168,13 @@ void http_close(struct http_exchange *x)
         return;
     struct http_client *c = x->client;
     x->on_end = NULL;
+    if (x->is_feeding) {
+        x->is_closed = true; /* who feeds it frees it */
+        return;
+    }
     if (x->is_soon) {
         x->is_closed = true; /* on_detached_soon frees it */
-        if (!c->is_in_curl)
+        if (x->is_wired || !c->is_in_curl)
             client_remove(x);
         return;
     }
@@ -236,8 +245,10 @@ void http_exchange_detach(struct http_exchange *x, bool (*on_data)(void *arg, st
     x->soon.run = on_detached_soon;
     detached_timer_set(x);
     /* The request is out: a silent stream need not hold it. */
-    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
-    buf_end(&x->request);
+    if (!x->is_wired)
+        curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
+    if (!x->is_wired || x->is_sent)
+        buf_end(&x->request);
     buf_end(&x->out);
     free(x->nodes);
     x->nodes = NULL;
@@ -295,10 +306,26 @@ static void on_detached_soon(struct loop_task *t)
 
 /* ---- timing ---- */
 
+static void wired_timing(const struct http_exchange *x, struct http_timing *out)
+{
+    bool is_connected = !x->was_reused && x->sent_ms > 0;
+    *out = (struct http_timing){
+        .dns_ms = x->was_reused ? -1 : x->looked_up_ms - x->started_ms,
+        .connect_ms = is_connected ? x->sent_ms - x->looked_up_ms : -1,
+        .tls_ms = -1,
+        .first_byte_ms = x->is_head_done ? x->head_ms - x->sent_ms : -1,
+        .was_reused = x->was_reused,
+    };
+}
+
 void http_exchange_timing(const struct http_exchange *x, struct http_timing *out)
 {
     curl_off_t dns_us = 0, connect_us = 0, tls_us = 0, first_us = 0, sent_us = 0;
     long connects = 0;
+    if (x->is_wired) {
+        wired_timing(x, out);
+        return;
+    }
     curl_easy_getinfo(x->easy, CURLINFO_NAMELOOKUP_TIME_T, &dns_us);
     curl_easy_getinfo(x->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
     curl_easy_getinfo(x->easy, CURLINFO_APPCONNECT_TIME_T, &tls_us);

@@ -17,7 +17,9 @@ struct http_client_config {
     const char *proxy, *no_proxy; /* HTTPS_PROXY, NO_PROXY; NULL: none. The destination's name is
                                      resolved and judged first. */
     const char *ca_bundle;        /* extra trust roots, a file, or NULL */
-    struct offload *offload;      /* for name look-ups; needed with a proxy only */
+    struct offload *offload;      /* for name look-ups; needed with a proxy, and for plain http
+                                     without curl */
+    bool uses_curl_only;          /* also for plain http: for tests, which cannot speak TLS */
 };
 
 struct http_call {

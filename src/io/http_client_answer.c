@@ -1,4 +1,5 @@
-/* What curl hands over: header lines, pieces of the body, and failures, which get our words. */
+/* What the server sent: lines of the head, pieces of the body; and failures, which get our words.
+ */
 #include "io/http_client_parts.h"
 
 #include <errno.h>
@@ -8,10 +9,9 @@
 
 /* ---- head ---- */
 
-static size_t give_up(struct http_exchange *x, enum err_code code, const char *why)
+static bool give_up(struct http_exchange *x, enum err_code code, const char *why)
 {
-    err_set(&x->err, code, "%s", why);
-    return CURL_WRITEFUNC_ERROR;
+    return err_set(&x->err, code, "%s", why);
 }
 
 /* "HTTP/1.1 200 OK" */
@@ -58,72 +58,78 @@ static bool head_split(struct http_exchange *x)
     return true;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
-size_t exchange_on_header(char *bytes, size_t size, size_t n, void *arg)
+bool exchange_take_line(struct http_exchange *x, struct str line)
 {
-    (void)size;
-    struct http_exchange *x = arg;
     if (x->is_closed || x->is_finished)
-        return CURL_WRITEFUNC_ERROR;
+        return false;
     x->heard_ms = loop_now_ms(x->client->loop);
-    x->head_bytes += n;
+    x->head_bytes += line.n + 2;
     if (x->head_bytes > LIMIT_ANSWER_HEADERS)
         return give_up(x, ERR_TOO_LARGE, "the head of the server's answer is too large");
     if (x->is_head_done) /* trailers */
-        return n;
-
-    size_t len = n;
-    while (len > 0 && (bytes[len - 1] == '\n' || bytes[len - 1] == '\r'))
-        len--;
-    struct str line = {bytes, len};
+        return true;
     if (str_starts(line, STR("HTTP/"))) { /* also after a 1xx */
         x->status = status_of(line);
         if (x->status < 0 || x->status == 101)
             return give_up(x, ERR_UPSTREAM, "the server's answer has no proper status");
         x->n_lines = 0;
         buf_reset(&x->head);
-    } else if (len > 0) {
+    } else if (line.n > 0) {
         buf_add(&x->head, line);
         buf_add_char(&x->head, '\n');
         x->n_lines++;
     } else if (x->status >= 200) {
         if (!head_split(x))
-            return CURL_WRITEFUNC_ERROR;
+            return false;
         x->is_head_done = true;
+        x->head_ms = x->heard_ms;
         if (x->want == WANT_HEAD)
             fiber_wake(&x->wait);
     }
-    return n;
+    return true;
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
+size_t exchange_on_header(char *bytes, size_t size, size_t n, void *arg)
+{
+    (void)size;
+    struct str line = {bytes, n};
+    while (line.n > 0 && (bytes[line.n - 1] == '\n' || bytes[line.n - 1] == '\r'))
+        line.n--;
+    return exchange_take_line(arg, line) ? n : CURL_WRITEFUNC_ERROR;
 }
 
 /* ---- body ---- */
+
+bool exchange_take_body(struct http_exchange *x, struct str bytes)
+{
+    if (x->is_closed || x->is_finished)
+        return false;
+    x->heard_ms = loop_now_ms(x->client->loop);
+    x->body_bytes += (int64_t)bytes.n;
+    if (x->max_bytes > 0 && x->body_bytes > x->max_bytes)
+        return give_up(x, ERR_TOO_LARGE, "the server's answer is too large");
+    if (x->on_data && !x->is_soon)
+        return x->on_data(x->arg, bytes) || give_up(x, ERR_CANCELLED, "broken off");
+    buf_add(&x->in, bytes);
+    if (!buf_ok(&x->in))
+        return give_up(x, ERR_TOO_LARGE, "the server's answer is too large to be held");
+    if (x->want == WANT_BYTES)
+        fiber_wake(&x->wait);
+    return true;
+}
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): the type is curl's */
 size_t exchange_on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     (void)size;
     struct http_exchange *x = arg;
-    if (x->is_closed || x->is_finished)
-        return CURL_WRITEFUNC_ERROR;
-    if (!x->is_fetch && !x->on_data && x->in.n >= LIMIT_PAUSE_HIGH) {
+    if (!x->is_closed && !x->is_finished && !x->is_fetch && !x->on_data &&
+        x->in.n >= LIMIT_PAUSE_HIGH) {
         x->is_paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
-    x->heard_ms = loop_now_ms(x->client->loop);
-    x->body_bytes += (int64_t)n;
-    if (x->max_bytes > 0 && x->body_bytes > x->max_bytes)
-        return give_up(x, ERR_TOO_LARGE, "the server's answer is too large");
-    if (x->on_data && !x->is_soon) {
-        if (!x->on_data(x->arg, (struct str){bytes, n}))
-            return give_up(x, ERR_CANCELLED, "broken off");
-        return n;
-    }
-    buf_add(&x->in, (struct str){bytes, n});
-    if (!buf_ok(&x->in))
-        return give_up(x, ERR_TOO_LARGE, "the server's answer is too large to be held");
-    if (x->want == WANT_BYTES)
-        fiber_wake(&x->wait);
-    return n;
+    return exchange_take_body(x, (struct str){bytes, n}) ? n : CURL_WRITEFUNC_ERROR;
 }
 
 /* ---- failures ---- */
@@ -155,7 +161,7 @@ static const struct {
      "the head of the server's answer is too large, or memory ran out"},
 };
 
-static const char *connect_failure(long os_errno)
+const char *exchange_connect_failure(long os_errno)
 {
     switch (os_errno) {
     case ECONNREFUSED:
@@ -185,7 +191,7 @@ void exchange_explain(struct http_exchange *x, CURLcode result)
     curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &os_errno);
     curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
     if (result == CURLE_COULDNT_CONNECT && !x->is_proxied)
-        err_set(&x->err, ERR_UPSTREAM, "%s", connect_failure(os_errno));
+        err_set(&x->err, ERR_UPSTREAM, "%s", exchange_connect_failure(os_errno));
     else if (result == CURLE_COULDNT_CONNECT)
         err_set(&x->err, ERR_UPSTREAM, "the proxy cannot be reached");
     else if (x->is_proxied && proxy_status >= 300 && !x->is_head_done)

@@ -4,7 +4,7 @@
  * when curl closes them, those of its resolver when curl stops watching them. curl's timer is an
  * absolute time that a loop hook looks at before every wait, so busy sockets do not put it off.
  */
-#include "io/http_client_parts.h"
+#include "io/http_client_wire.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -235,6 +235,10 @@ static int64_t on_before_wait(struct loop_hook *h)
 void client_add(struct http_exchange *x)
 {
     struct http_client *c = x->client;
+    if (x->is_wired) {
+        wire_begin(x);
+        return;
+    }
     if (c->is_in_curl) {
         list_remove(&x->link);
         list_push(&c->starting, &x->link);
@@ -251,6 +255,8 @@ void client_add(struct http_exchange *x)
 void client_remove(struct http_exchange *x)
 {
     struct http_client *c = x->client;
+    if (x->is_wired)
+        wire_drop(x);
     if (!x->is_added)
         return;
     if (c->is_in_curl)
@@ -264,13 +270,17 @@ void client_remove(struct http_exchange *x)
 void client_break_off(struct http_exchange *x)
 {
     x->is_finished = true;
-    if (!x->client->is_in_curl)
+    if (x->is_wired || !x->client->is_in_curl)
         client_remove(x);
 }
 
 void client_unpause(struct http_exchange *x)
 {
     struct http_client *c = x->client;
+    if (x->is_wired) {
+        wire_unpause(x);
+        return;
+    }
     x->is_paused = false;
     x->heard_ms = loop_now_ms(c->loop);
     bool was_in_curl = c->is_in_curl;

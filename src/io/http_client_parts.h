@@ -2,6 +2,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/list.h"
@@ -11,6 +12,10 @@
 #include "io/offload.h"
 
 struct client_sock;
+struct wire;
+struct wires;
+
+enum { HTTP_CLIENT_METHOD = 16 };
 
 struct http_client {
     struct loop *loop;
@@ -26,6 +31,7 @@ struct http_client {
     char ca_path[32];
     struct client_sock **socks; /* by descriptor */
     size_t n_socks;
+    struct wires *wires;  /* connections without curl; NULL: curl does all */
     struct list live;     /* exchanges in use */
     struct list starting; /* to be added when curl has returned */
     struct list closing;  /* to be freed when curl has returned */
@@ -38,7 +44,7 @@ enum exchange_want { WANT_NOTHING, WANT_HEAD, WANT_BYTES, WANT_END };
 struct http_exchange {
     struct list link; /* in exactly one of the client's lists */
     struct http_client *client;
-    CURL *easy;
+    CURL *easy; /* made at the first call that needs it */
 
     /* What the easy handle is set to; an option that does not change is not set again. */
     struct buf url;  /* NUL-ended */
@@ -47,11 +53,12 @@ struct http_exchange {
     bool is_plain;    /* http */
     bool is_operator; /* not judged, connection not shared */
     bool is_judged;   /* url has passed the guard under is_operator */
-    bool is_proxied;
+    bool wants_proxy, is_proxied;
     bool is_small; /* short receive buffer */
     bool has_body;
-    char method[16];
-    struct buf request; /* header lines, NUL-ended each */
+    bool is_url_set; /* in the easy handle */
+    char method[HTTP_CLIENT_METHOD];
+    struct buf request; /* curl: header lines, NUL-ended each; else the head as it is sent */
     struct curl_slist *nodes;
     size_t n_nodes;
     struct curl_slist connect_to;
@@ -70,6 +77,18 @@ struct http_exchange {
     struct buf out; /* what the reader was given */
     int64_t body_bytes;
     int64_t max_bytes;
+
+    /* Without curl (http_client_wire.c). */
+    bool is_wired;
+    bool is_head_request;
+    bool is_sent;    /* the request, to its last byte */
+    bool is_feeding; /* the parser is running: it may not be freed */
+    bool was_reused; /* a kept connection */
+    struct wire *wire;
+    struct http_lookup *lookup; /* while connecting */
+    struct str body;
+    size_t n_sent; /* bytes of the request */
+    int64_t looked_up_ms, head_ms;
 
     curl_socket_t fd; /* opened last */
     bool is_added;    /* to the multi handle */
@@ -122,23 +141,38 @@ bool client_has_tcp(const struct http_exchange *x);
 
 /* A free exchange from the pool or a new one, in c->live. NULL: out of memory. */
 struct http_exchange *exchange_take(struct http_client *c);
-/* Sets the easy handle up for a call. May wait for a name look-up when a proxy is used. */
+/* Judges the call and sets up what will carry it. May wait for a name look-up. */
 bool exchange_prepare(struct http_exchange *x, const struct http_call *call,
                       struct err *e) must_use;
 /* Back to the pool, or freed. Not while curl runs or the exchange is added. */
 void exchange_release(struct http_exchange *x);
 void exchange_destroy(struct http_exchange *x);
-/* curl is done with it. */
+/* The transfer is done. */
 void exchange_finish(struct http_exchange *x, CURLcode result);
 /* Wakes the fiber or calls on_end, which ends the exchange. */
 void exchange_tell_end(struct http_exchange *x);
 
-/* ---- http_client_answer.c: what curl hands over ---- */
+/* Framing and the connection are the client's own business: a wrong header would smuggle. */
+bool exchange_is_framing(struct str header_name);
 
+/* ---- http_client_easy.c: one easy handle of curl ---- */
+
+/* Makes the handle if there is none, and sets it up for a call. May wait for a name look-up when a
+ * proxy is used. */
+bool exchange_easy_prepare(struct http_exchange *x, const struct http_call *call,
+                           struct err *e) must_use;
+
+/* ---- http_client_answer.c: what the server sent ---- */
+
+/* One line of a head without its end; empty: the head is over. False gives up, x->err says why. */
+bool exchange_take_line(struct http_exchange *x, struct str line) must_use;
+/* A piece of the body, which is held or handed on. */
+bool exchange_take_body(struct http_exchange *x, struct str bytes) must_use;
 size_t exchange_on_header(char *bytes, size_t size, size_t n, void *arg);
 size_t exchange_on_body(char *bytes, size_t size, size_t n, void *arg);
 /* The failure of a transfer in our words. */
 void exchange_explain(struct http_exchange *x, CURLcode result);
+const char *exchange_connect_failure(long os_errno);
 
 /* ---- http_client_wait.c: deadlines ---- */
 
@@ -148,6 +182,9 @@ bool exchange_wait(struct http_exchange *x, enum exchange_want want, int64_t use
                    struct err *e) must_use;
 /* Takes notice of a limit that has passed: true fills *e. */
 bool exchange_is_late(struct http_exchange *x, int64_t now_ms, struct err *e);
+/* A limit for an error's text: "30 s". */
+enum { LIMIT_TEXT = 32 };
+void exchange_limit_text(int64_t ms, char out[LIMIT_TEXT]);
 /* When to look again. */
 int64_t exchange_deadline(const struct http_exchange *x);
 
@@ -156,6 +193,17 @@ int64_t exchange_deadline(const struct http_exchange *x);
 /* The trust roots of CURLOPT_CAINFO in c->ca_path ("" for curl's own). */
 bool client_roots_load(struct http_client *c, const char *ca_bundle, struct err *e) must_use;
 bool client_uses_proxy(const struct http_client *c, const struct uri *u);
+/* Looks the destination's name up on an offload thread. Waits. The caller frees it (job.free). */
+enum { LOOKUP_ADDRESSES = 16 };
+struct http_lookup {
+    struct offload_job job;
+    char host[256];
+    struct sockaddr_storage found[LOOKUP_ADDRESSES]; /* without ports */
+    size_t n_found;
+    size_t next;    /* to be tried */
+    int last_errno; /* of the attempts so far */
+};
+struct http_lookup *exchange_lookup(struct http_exchange *x, struct err *e) must_use;
 /* Resolves the destination on an offload thread, judges it, and leaves "host:port:address:port" in
  * x->connect_to_text. Waits. */
 bool exchange_resolve(struct http_exchange *x, struct err *e) must_use;

@@ -95,23 +95,14 @@ bool client_uses_proxy(const struct http_client *c, const struct uri *u)
 
 /* ---- the destination behind a proxy ---- */
 
-enum { MAX_ADDRESSES = 16 };
-
-struct lookup {
-    struct offload_job job;
-    char host[256];
-    struct sockaddr_storage found[MAX_ADDRESSES];
-    size_t n_found;
-};
-
 static void lookup_run(struct offload_job *j)
 {
-    struct lookup *l = CONTAINER_OF(j, struct lookup, job);
+    struct http_lookup *l = CONTAINER_OF(j, struct http_lookup, job);
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *all = NULL;
     if (getaddrinfo(l->host, NULL, &hints, &all) != 0)
         return;
-    for (const struct addrinfo *i = all; i && l->n_found < MAX_ADDRESSES; i = i->ai_next) {
+    for (const struct addrinfo *i = all; i && l->n_found < LOOKUP_ADDRESSES; i = i->ai_next) {
         if (i->ai_addrlen <= sizeof l->found[0])
             memcpy(&l->found[l->n_found++], i->ai_addr, i->ai_addrlen);
     }
@@ -120,11 +111,11 @@ static void lookup_run(struct offload_job *j)
 
 static void lookup_free(struct offload_job *j)
 {
-    free(CONTAINER_OF(j, struct lookup, job));
+    free(CONTAINER_OF(j, struct http_lookup, job));
 }
 
 /* The first address that may be called; the proxy is told that one and never the name. */
-static bool judge(struct http_exchange *x, const struct lookup *l, struct err *e)
+static bool judge(struct http_exchange *x, const struct http_lookup *l, struct err *e)
 {
     for (size_t i = 0; i < l->n_found; i++) {
         const struct sockaddr *sa = (const struct sockaddr *)&l->found[i];
@@ -145,23 +136,39 @@ static bool judge(struct http_exchange *x, const struct lookup *l, struct err *e
     return false;
 }
 
-bool exchange_resolve(struct http_exchange *x, struct err *e)
+struct http_lookup *exchange_lookup(struct http_exchange *x, struct err *e)
 {
-    struct lookup *l = calloc(1, sizeof *l);
+    struct http_lookup *l = calloc(1, sizeof *l);
     if (!l || x->host.n >= sizeof l->host) {
         free(l);
-        return err_set(e, ERR_UNAVAILABLE, "the server's name cannot be looked up");
+        err_set(e, ERR_UNAVAILABLE, "the server's name cannot be looked up");
+        return NULL;
     }
     memcpy(l->host, x->host.p, x->host.n);
     l->job.run = lookup_run;
     l->job.free = lookup_free;
+    if (uri_ip_version(x->host) != 0) { /* nothing to wait for */
+        lookup_run(&l->job);
+        return l;
+    }
     int64_t ms = x->connect_ms < 0 ? LIMIT_CONNECT_MS : x->connect_ms;
     struct err why = {.code = ERR_NONE};
-    if (!offload_run(x->client->offload, &l->job, x->started_ms + ms, &why)) {
-        if (why.code == ERR_TIMEOUT)
-            return err_set(e, ERR_TIMEOUT, "the server's name was not resolved in time");
-        return err_set(e, why.code, "%s", why.msg);
-    }
+    if (offload_run(x->client->offload, &l->job, x->started_ms + ms, &why))
+        return l;
+    char text[LIMIT_TEXT];
+    exchange_limit_text(ms, text);
+    if (why.code == ERR_TIMEOUT)
+        err_set(e, ERR_TIMEOUT, "the server's name was not resolved within %s", text);
+    else
+        err_set(e, why.code, "%s", why.msg);
+    return NULL;
+}
+
+bool exchange_resolve(struct http_exchange *x, struct err *e)
+{
+    struct http_lookup *l = exchange_lookup(x, e);
+    if (!l)
+        return false;
     bool ok = judge(x, l, e);
     lookup_free(&l->job);
     return ok;

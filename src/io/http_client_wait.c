@@ -6,9 +6,7 @@
 
 #include "base/clock.h"
 
-enum { LIMIT_TEXT = 32 };
-
-static void limit_text(int64_t ms, char out[LIMIT_TEXT])
+void exchange_limit_text(int64_t ms, char out[LIMIT_TEXT])
 {
     if (ms % 1000 == 0)
         snprintf(out, LIMIT_TEXT, "%lld s", (long long)(ms / 1000));
@@ -51,18 +49,18 @@ bool exchange_is_late(struct http_exchange *x, int64_t now_ms, struct err *e)
 {
     char text[LIMIT_TEXT];
     if (is_past(x->started_ms, x->total_ms, now_ms)) {
-        limit_text(x->total_ms, text);
+        exchange_limit_text(x->total_ms, text);
         err_set(e, ERR_TIMEOUT, "the call did not end within %s", text);
         return true;
     }
     if (x->is_head_done) {
         if (!is_past(x->heard_ms, x->idle_ms, now_ms))
             return false;
-        limit_text(x->idle_ms, text);
+        exchange_limit_text(x->idle_ms, text);
         err_set(e, ERR_TIMEOUT, "the server fell silent for %s within its answer", text);
         return true;
     }
-    if (x->sent_ms == 0) {
+    if (x->sent_ms == 0 && !x->is_wired) {
         int64_t us = time_of(x, CURLINFO_PRETRANSFER_TIME_T);
         if (us > 0)
             x->sent_ms = x->started_ms + us / 1000;
@@ -70,16 +68,16 @@ bool exchange_is_late(struct http_exchange *x, int64_t now_ms, struct err *e)
     if (x->sent_ms != 0) {
         if (!is_past(x->sent_ms, x->first_byte_ms, now_ms))
             return false;
-        limit_text(x->first_byte_ms, text);
+        exchange_limit_text(x->first_byte_ms, text);
         err_set(e, ERR_TIMEOUT, "the server did not answer within %s", text);
         return true;
     }
     if (!is_past(x->started_ms, x->connect_ms, now_ms))
         return false;
-    limit_text(x->connect_ms, text);
-    if (time_of(x, CURLINFO_NAMELOOKUP_TIME_T) == 0)
+    exchange_limit_text(x->connect_ms, text);
+    if (!x->is_wired && time_of(x, CURLINFO_NAMELOOKUP_TIME_T) == 0)
         err_set(e, ERR_TIMEOUT, "the server's name was not resolved within %s", text);
-    else if (!client_has_tcp(x))
+    else if (x->is_wired || !client_has_tcp(x))
         err_set(e, ERR_TIMEOUT, "the server did not accept a connection within %s", text);
     else
         err_set(e, ERR_TIMEOUT, "the TLS handshake with the server did not end within %s", text);

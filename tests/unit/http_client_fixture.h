@@ -88,12 +88,14 @@ static inline void in_fiber(void *arg)
                                                           .allow_loopback = !s->no_loopback},
                               &e);
     assert_non_null(fx.guard);
-    fx.client = http_client_new(fiber_loop(),
-                                &(struct http_client_config){.guard = fx.guard,
-                                                             .proxy = s->use_proxy ? proxy : NULL,
-                                                             .no_proxy = s->no_proxy,
-                                                             .offload = fx.offload},
-                                &e);
+    fx.client =
+        http_client_new(fiber_loop(),
+                        &(struct http_client_config){.guard = fx.guard,
+                                                     .proxy = s->use_proxy ? proxy : NULL,
+                                                     .no_proxy = s->no_proxy,
+                                                     .offload = fx.offload,
+                                                     .uses_curl_only = getenv("TULLE_TEST_HTTP")},
+                        &e);
     assert_non_null(fx.client);
     s->test();
     http_client_free(fx.client);

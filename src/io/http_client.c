@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/secret.h"
 
 enum { RECEIVE_AHEAD = 32 * 1024 };
 
@@ -247,8 +248,10 @@ void http_exchange_detach(struct http_exchange *x, bool (*on_data)(void *arg, st
     /* The request is out: a silent stream need not hold it. */
     if (!x->is_wired)
         curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
-    if (!x->is_wired || x->is_sent)
+    if (!x->is_wired || x->is_sent) {
+        secret_wipe(x->request.p, x->request.n);
         buf_end(&x->request);
+    }
     buf_end(&x->out);
     free(x->nodes);
     x->nodes = NULL;

@@ -149,6 +149,7 @@ static const struct {
     {CURLE_SSL_CACERT_BADFILE, ERR_INTERNAL, "the trust roots cannot be read"},
     {CURLE_GOT_NOTHING, ERR_UPSTREAM, "the server closed the connection without an answer"},
     {CURLE_SEND_ERROR, ERR_UPSTREAM, "the connection to the server broke"},
+    {CURLE_SEND_FAIL_REWIND, ERR_UPSTREAM, "the server closed the connection without an answer"},
     {CURLE_RECV_ERROR, ERR_UPSTREAM, "the connection to the server broke"},
     {CURLE_PARTIAL_FILE, ERR_UPSTREAM, "the server's answer was cut off"},
     {CURLE_WEIRD_SERVER_REPLY, ERR_UPSTREAM, "the server's answer is not proper HTTP"},

@@ -13,6 +13,8 @@ enum {
 
 /* ---- options ---- */
 
+static size_t on_send(char *to, size_t size, size_t n, void *arg);
+
 static bool set_long(struct http_exchange *x, CURLoption option, long value)
 {
     return curl_easy_setopt(x->easy, option, value) == CURLE_OK;
@@ -52,6 +54,8 @@ static bool exchange_set_constants(struct http_exchange *x)
            set_ptr(x, CURLOPT_HEADERDATA, x) &&
            curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, exchange_on_body) == CURLE_OK &&
            set_ptr(x, CURLOPT_WRITEDATA, x) &&
+           curl_easy_setopt(h, CURLOPT_READFUNCTION, on_send) == CURLE_OK &&
+           set_ptr(x, CURLOPT_READDATA, x) &&
            curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, client_socket_open) == CURLE_OK &&
            set_ptr(x, CURLOPT_OPENSOCKETDATA, x) &&
            curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, client_socket_close) == CURLE_OK &&
@@ -106,15 +110,26 @@ static bool target_set(struct http_exchange *x, struct err *e)
     return true;
 }
 
+/* curl asks for the body piece by piece and cannot go back: it sends a request again on a fresh
+ * connection only when the kept one broke before any of the body was read (RFC 9110 9.2.2). */
+static size_t on_send(char *to, size_t size, size_t n, void *arg)
+{
+    struct http_exchange *x = arg;
+    struct str piece = str_slice(x->body, x->n_sent, size * n);
+    if (piece.n > 0)
+        memcpy(to, piece.p, piece.n);
+    x->n_sent += piece.n;
+    return piece.n;
+}
+
 static bool method_set(struct http_exchange *x, const struct http_call *call, struct err *e)
 {
     bool is_post = str_eq(call->method, STR("POST"));
     bool has_body = is_post || call->body.n > 0;
-    if (has_body) {
-        curl_off_t n = (curl_off_t)call->body.n;
-        set_ptr(x, CURLOPT_POSTFIELDS, call->body.n ? call->body.p : "");
-        curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, n);
-    }
+    x->body = call->body;
+    x->n_sent = 0;
+    if (has_body)
+        curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
     if (has_body == x->has_body && str_eq(call->method, str_c(x->method)))
         return true;
     memcpy(x->method, call->method.p, call->method.n);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/secret.h"
 #include "log/metrics.h"
 
 /* ---- life ---- */
@@ -74,6 +75,8 @@ void exchange_release(struct http_exchange *x)
         exchange_destroy(x);
         return;
     }
+    if (x->request.n > 0)
+        secret_wipe(x->request.p, x->request.n); /* it holds the server's credential */
     buf_shrink(&x->request);
     buf_shrink(&x->head);
     buf_shrink(&x->in);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "io/http_answer.h"
 #include "log/metrics.h"
 
@@ -91,10 +92,8 @@ static bool origin_key(const struct http_exchange *x, char out[ORIGIN_KEY])
 {
     if (x->host.n + sizeof ":65535" > ORIGIN_KEY)
         return false;
-    for (size_t i = 0; i < x->host.n; i++) {
-        bool is_upper = x->host.p[i] >= 'A' && x->host.p[i] <= 'Z';
-        out[i] = is_upper ? (char)(x->host.p[i] + ('a' - 'A')) : x->host.p[i];
-    }
+    memcpy(out, x->host.p, x->host.n);
+    text_lower(out, x->host.n);
     snprintf(out + x->host.n, ORIGIN_KEY - x->host.n, ":%d", x->port);
     return true;
 }

@@ -83,6 +83,22 @@ static void a_connection_closed_meanwhile_is_replaced(void **state)
     run(stale);
 }
 
+static void once_only(void)
+{
+    /* The kept connection breaks when the request has arrived: it may have been carried out. */
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    struct http_call call = {
+        .method = STR("POST"), .url = url_at("127.0.0.1", "/close"), .body = STR("{\"pay\":1}")};
+    assert_err(fetch_err(&call), ERR_UPSTREAM, "without an answer");
+    assert_int_equal(fx.server->requests, 2);
+}
+
+static void a_request_that_may_have_arrived_is_not_sent_again(void **state)
+{
+    (void)state;
+    run(once_only);
+}
+
 /* ---- deadlines ---- */
 
 static void silent_limits(void)
@@ -217,6 +233,7 @@ int main(void)
         cmocka_unit_test(each_failure_is_named),
         cmocka_unit_test(a_cut_answer_gives_what_came_and_then_the_failure),
         cmocka_unit_test(a_connection_closed_meanwhile_is_replaced),
+        cmocka_unit_test(a_request_that_may_have_arrived_is_not_sent_again),
         cmocka_unit_test(every_silence_has_a_limit),
         cmocka_unit_test(connecting_has_a_limit),
         cmocka_unit_test(name_resolution_neither_blocks_the_loop_nor_lasts),

@@ -202,11 +202,28 @@ void page_error(struct http_request *rq, const struct err *e)
         {.name = "message", .text = str_c(e->msg[0] ? e->msg : err_text(e->code))},
         {.name = "request_id", .text = str_c(rq->request_id)},
         {.name = NULL}};
+    if (e->code == ERR_UNAVAILABLE)
+        http_set_header(rq, STR("Retry-After"), STR("5"));
     page_answer(rq, err_http(e->code), "error", values, STR_NONE);
+}
+
+/* The request's head and the answer's share one buffer of the connection (io/http_server.c). */
+static bool fits_into_head(const struct http_request *rq, struct str location)
+{
+    enum { OTHERS = 2 * 1024 }; /* the rest of the answer's head, and what the library keeps */
+    size_t n = rq->path.n + rq->query.n + location.n;
+    for (size_t i = 0; i < rq->n_headers; i++)
+        n += rq->headers[i].name.n + rq->headers[i].value.n;
+    return n <= LIMIT_HEADER_BYTES - OTHERS;
 }
 
 void page_redirect(struct http_request *rq, struct str location)
 {
+    if (!fits_into_head(rq, location)) {
+        const struct page_value values[] = {{.name = "location", .text = location}, {.name = NULL}};
+        page_answer(rq, 200, "onward", values, STR_NONE);
+        return;
+    }
     http_set_header(rq, STR("Location"), location);
     http_set_header(rq, STR("Cache-Control"), STR("no-store"));
     http_set_header(rq, STR("Referrer-Policy"), STR("same-origin"));

@@ -37,5 +37,6 @@ void page_render(struct buf *out, const char *name, const struct page_value *val
 void page_asset(struct http_request *rq);
 /* The error page for a failure that a browser sees. */
 void page_error(struct http_request *rq, const struct err *e);
-/* 303 to a path or URL, no-store. */
+/* 303 to a path or URL, no-store; a page that goes on there by itself when the URL is too long for
+ * a header. */
 void page_redirect(struct http_request *rq, struct str location);

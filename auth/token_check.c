@@ -135,7 +135,8 @@ static bool scopes_read(struct str scope, unsigned *out)
 static void audience_apply(struct str resource, struct caller *c)
 {
     c->is_management_audience = str_eq(resource, STR("management"));
-    c->is_proxy_audience = id_is(resource, "conn");
+    c->is_proxy_audience =
+        id_is(resource, "conn") || id_is(resource, "vs") || str_eq(resource, STR("hub"));
     c->audience_connection_id = c->is_proxy_audience ? resource : STR_NONE;
 }
 

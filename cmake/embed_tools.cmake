@@ -90,6 +90,11 @@ foreach(path ${files})
   spec_get("${spec}" has_total true has_total)
   spec_get("${spec}" open_world false open_world)
   spec_get("${spec}" has_secrets false has_secrets)
+  spec_get("${spec}" twin_of "" twin_of)
+  set(twin_of_c NULL)
+  if(twin_of)
+    set(twin_of_c "\"${twin_of}\"")
+  endif()
   string(JSON input GET "${spec}" input)
   string(JSON output GET "${spec}" output)
 
@@ -134,7 +139,7 @@ foreach(path ${files})
   string(APPEND externs "extern tool_fn ${function};\n")
   string(APPEND rows "    {.name = \"${name}\",\n     .toolset = \"${family}\",\n     .permission = \"${permission}\",\n"
     "     .effect = \"${effect}\",\n     .is_idempotent = ${idempotent},\n     .needs_org = ${needs_org},\n"
-    "     .has_secrets = ${has_secrets},\n     .description_json = ${tool_c},\n     .input_schema = ${input_c},\n"
+    "     .has_secrets = ${has_secrets},\n     .twin_of = ${twin_of_c},\n     .description_json = ${tool_c},\n     .input_schema = ${input_c},\n"
     "     .output_schema = ${output_c},\n     .run = ${function}},\n")
 endforeach()
 

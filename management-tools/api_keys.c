@@ -9,6 +9,7 @@
 #include "json/jscan.h"
 #include "management-tools/tool_io.h"
 #include "store/api_keys.h"
+#include "store/virtual_servers.h"
 
 tool_fn tool_api_key_create, tool_api_key_list, tool_api_key_update, tool_api_key_rotate,
     tool_api_key_delete;
@@ -134,6 +135,9 @@ static bool connections_read(struct tool_call *c, struct str *out, struct err *e
     for (size_t i = 0; i < jv_count(given); i++) {
         struct connection conn;
         struct str id = jv_str(jv_at(given, i));
+        struct virtual_server v;
+        if (id_is(id, "vs") && virtual_servers_get(c->sv->db, c->arena, c->org_id, id, &v, e))
+            continue; /* what it shows is decided where it is used */
         bool is_there = connections_get(c->sv->db, c->arena, c->org_id, id, &conn, e);
         if (!is_there && e->code != ERR_NOT_FOUND)
             return false;

@@ -2,13 +2,32 @@
 #include "base/limits.h"
 #include "management-tools/connection_item.h"
 #include "management-tools/tool_io.h"
+#include "mcp/upstream_health.h"
 
 tool_fn tool_connection_get, tool_connection_list;
 
 bool tool_connection_get(struct tool_call *c, struct err *e)
 {
     struct connection conn;
-    return io_connection(c, &conn, e) && connection_item_answer(c, conn.id, e);
+    struct upstream_health_view health;
+    struct jout j;
+    if (!io_connection(c, &conn, e))
+        return false;
+    upstream_health_look(c->sv->health, conn.id, &health);
+    jout_init(&j, c->out);
+    jout_object(&j);
+    jout_key(&j, STR("item"));
+    if (!connection_item_write(c, &j, &conn, e))
+        return false;
+    jout_key(&j, STR("health"));
+    jout_object(&j);
+    jout_kstr(&j, "breaker", str_c(health.state));
+    jout_ki64(&j, "failures", health.failures);
+    jout_ki64(&j, "retry_in_ms", health.retry_ms);
+    jout_kstr(&j, "reason", str_c(health.reason));
+    jout_object_end(&j);
+    jout_object_end(&j);
+    return true;
 }
 
 struct walk {

@@ -1,5 +1,6 @@
 /* ORGANIZATION_INVITATION_*: people who are asked to join. */
 #include "auth/login/accounts.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
@@ -48,7 +49,7 @@ bool tool_organization_invitation_create(struct tool_call *c, struct err *e)
 {
     static const int64_t day_ms = 24 * 60 * 60 * 1000;
     struct id id = id_new("inv");
-    struct link_token token;
+    struct secret_text token;
     struct jout j;
     int64_t now = clock_wall_ms();
     struct str given = str_trim(jv_get_str(c->arguments, "email"));
@@ -66,7 +67,7 @@ bool tool_organization_invitation_create(struct tool_call *c, struct err *e)
     c->object = invitation.id;
     if (!principal_email_check(invitation.email, e) || !role_check(c, invitation.role, e))
         return false;
-    link_token_make(&token);
+    secret_text_make(&token, "");
     invitation.hash = str_c(token.hash_hex);
     struct str url = arena_printf(c->arena, "%s/invite/%s", c->sv->config->origin, token.text);
     bool is_good = (!str_is_absent(url) || io_no_memory(e)) &&

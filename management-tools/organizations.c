@@ -31,6 +31,8 @@ static void org_write(struct jout *j, const struct org *o, struct str roles)
     jout_kstr(j, "description", o->description);
     jout_kstr(j, "role", role_word(roles));
     jout_kbool(j, "audit_arguments", o->audit_arguments);
+    jout_kstr(j, "hub_prefix", o->hub_prefix);
+    jout_kstr(j, "hub_search", o->hub_search);
     jout_ktime(j, "created_at", o->created_at);
     jout_object_end(j);
 }
@@ -138,6 +140,8 @@ bool tool_organization_update(struct tool_call *c, struct err *e)
         .description = jv_get_str(c->arguments, "description"),
         .slug = slug,
         .audit_arguments = audit ? jv_bool(audit, false) : -1,
+        .hub_prefix = jv_get_str(c->arguments, "hub_prefix"),
+        .hub_search = jv_get_str(c->arguments, "hub_search"),
     };
     return orgs_update(c->sv->db, c->arena, c->org_id, &change, clock_wall_ms(), e) &&
            org_answer(c, c->org_id, e);

@@ -108,11 +108,8 @@ static bool target_read(struct tool_call *c, enum policy_action action, struct p
         *is_disabled = !conn.enabled && action != POLICY_MANAGE;
     }
     if (action == POLICY_MANAGE) {
-        const struct tool *tool = registry_find(t->name);
-        if (!tool)
+        if (!registry_find(t->name))
             return err_set(e, ERR_NOT_FOUND, "arguments.name: no such management tool");
-        t->effect = registry_effect(tool);
-        t->manage_roles = registry_manage_roles(c->sv, tool);
     }
     if (action == POLICY_TOOL) {
         struct registry_entry *entry;
@@ -155,7 +152,10 @@ bool tool_organization_policy_explain(struct tool_call *c, struct err *e)
     if (!action_read(c, &action, e) || !subject_read(c, &subject, e) ||
         !target_read(c, action, &target, &is_disabled, e))
         return false;
-    struct policy_verdict verdict = policy_decide(&subject, action, &target);
+    struct policy_verdict verdict =
+        action == POLICY_MANAGE
+            ? registry_decide(c->sv, &subject, registry_find(target.name), target.connection_id)
+            : policy_decide(&subject, action, &target);
     if (is_disabled)
         verdict_write(c, false, STR("the connection is disabled"), NULL);
     else

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/secret.h"
-#include "core/policy.h"
 #include "json/jschema.h"
 #include "management-tools/registry_audit.h"
 #include "management-tools/tool_io.h"
@@ -73,13 +72,24 @@ enum effect registry_effect(const struct tool *t)
                                                           : EFFECT_WRITE;
 }
 
-static struct policy_verdict decide(const struct tool_call *c, struct str connection_id)
+struct policy_verdict registry_decide(const struct services *sv, const struct caller *caller,
+                                      const struct tool *t, struct str connection_id)
 {
     struct policy_target target = {.connection_id = connection_id,
-                                   .name = str_c(c->tool->name),
-                                   .effect = registry_effect(c->tool),
-                                   .manage_roles = registry_manage_roles(c->sv, c->tool)};
-    return policy_decide(c->caller, POLICY_MANAGE, &target);
+                                   .name = str_c(t->name),
+                                   .effect = registry_effect(t),
+                                   .manage_roles = registry_manage_roles(sv, t)};
+    struct policy_verdict own = policy_decide(caller, POLICY_MANAGE, &target);
+    if (!t->twin_of || own.reason == POLICY_DENIED_BY_STATEMENT)
+        return own;
+    target.name = str_c(t->twin_of);
+    struct policy_verdict twin = policy_decide(caller, POLICY_MANAGE, &target);
+    return twin.reason == POLICY_DENIED_BY_STATEMENT || twin.is_allowed ? twin : own;
+}
+
+static struct policy_verdict decide(const struct tool_call *c, struct str connection_id)
+{
+    return registry_decide(c->sv, c->caller, c->tool, connection_id);
 }
 
 /* ---- list ---- */
@@ -88,7 +98,7 @@ static bool is_in_toolset(const struct tool *t, struct str toolset)
 {
     struct str rest = toolset, family;
     if (str_is_absent(toolset))
-        return true;
+        return t->twin_of == NULL;
     while (str_next(&rest, ',', &family))
         if (str_eq(str_trim(family), str_c(t->toolset)))
             return true;
@@ -242,7 +252,7 @@ static bool call_parsed(struct tool_call *c, struct tool_outcome *out, bool *is_
         return refuse(c, &verdict, is_unknown_tool, e);
     if (!arguments_check(c, e))
         return false;
-    verdict = decide(c, jv_get_str(c->arguments, "connection_id"));
+    verdict = decide(c, jv_get_str(c->arguments, c->tool->twin_of ? "id" : "connection_id"));
     if (!verdict.is_allowed)
         return refuse(c, &verdict, is_unknown_tool, e);
     return run(c, out, e);

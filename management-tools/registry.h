@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/policy.h"
 #include "json/jread.h"
 #include "mcp/tool_source.h"
 
@@ -33,8 +34,10 @@ struct tool {
                                operator, creator (ALLOW_ORG_CREATION) */
     const char *effect;     /* read, write, destructive */
     bool is_idempotent;
-    bool needs_org;   /* takes organization_id, or the key's */
-    bool has_secrets; /* its arguments are never recorded, and its errors do not quote them */
+    bool needs_org;      /* takes organization_id, or the key's */
+    bool has_secrets;    /* its arguments are never recorded, and its errors do not quote them */
+    const char *twin_of; /* the tool that this one is another form of, or NULL: statements and keys
+                            that name either mean both; listed only with its own toolset */
     const char *description_json; /* "title", "description", "inputSchema", "outputSchema",
                                      "annotations" as one JSON object text, name included */
     const char *input_schema, *output_schema;
@@ -53,3 +56,7 @@ const struct tool *registry_find(struct str name);
  * its effect. */
 unsigned registry_manage_roles(const struct services *sv, const struct tool *t);
 enum effect registry_effect(const struct tool *t);
+/* policy_decide for a management tool, for a twin by both of its names: a denial of either counts.
+ */
+struct policy_verdict registry_decide(const struct services *sv, const struct caller *caller,
+                                      const struct tool *t, struct str connection_id);

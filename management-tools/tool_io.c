@@ -112,11 +112,7 @@ bool io_may(const struct tool_call *c, const char *tool_name, struct str connect
 {
     const struct tool *tool = registry_find(str_c(tool_name));
     ensure(tool != NULL);
-    struct policy_target target = {.connection_id = connection_id,
-                                   .name = str_c(tool->name),
-                                   .effect = registry_effect(tool),
-                                   .manage_roles = registry_manage_roles(c->sv, tool)};
-    return policy_decide(c->caller, POLICY_MANAGE, &target).is_allowed;
+    return registry_decide(c->sv, c->caller, tool, connection_id).is_allowed;
 }
 
 bool io_is_admin(const struct tool_call *c)

@@ -4,6 +4,7 @@
 
 #include "base/attrs.h"
 #include "cli/command.h"
+#include "io/process_guard.h"
 
 static const struct {
     const char *name;
@@ -24,15 +25,21 @@ static const struct {
      "keys rotate: wrap every organization's data key under the newest ENCRYPTION_KEY"},
     {"call", command_call,
      "call TOOL [name=value ...] [--json '{...}'] [--connection ID]: any tool, from the shell"},
+    {"import", command_import,
+     "import FILE [--org SLUG] [--with-env]: register the servers of a configuration file"},
+    {"export", command_export,
+     "export [--org SLUG] [--format mcpServers|vscode]: the registered servers as such a file"},
     {"config", command_config, "every setting, as --help or as a Markdown table"},
     {"version", command_version, "the version"},
+    {PROCESS_GUARD_COMMAND, process_guard_main, NULL},
 };
 
 static void usage(FILE *to)
 {
     (void)fprintf(to, "usage: tulle COMMAND [options]     (tulle COMMAND --help says more)\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        if (commands[i].summary)
+            (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
 }
 
 int main(int argc, char **argv)

@@ -1,14 +1,13 @@
 #include "auth/login/accounts.h"
 
+#include "auth/secret_text.h"
 #include "auth/session/password_work.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
-#include "base/rand.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "core/principal_rules.h"
-#include "crypto/hash.h"
 #include "crypto/password.h"
 #include "store/passwords.h"
 
@@ -17,30 +16,6 @@ static const int64_t day_ms = 24 * 60 * 60 * 1000;
 static bool no_memory(struct err *e)
 {
     return err_set(e, ERR_UNAVAILABLE, "out of memory");
-}
-
-void link_token_make(struct link_token *t)
-{
-    uint8_t bytes[32];
-    struct buf text;
-    rand_bytes(bytes, sizeof(bytes));
-    buf_init(&text, sizeof(t->text) * 2);
-    text_b64url(&text, bytes, sizeof(bytes));
-    ensure(buf_ok(&text) && text.n == sizeof(t->text) - 1);
-    memcpy(t->text, text.p, sizeof(t->text));
-    secret_wipe(text.p, text.n);
-    secret_wipe(bytes, sizeof(bytes));
-    buf_end(&text);
-    struct sha256 digest = hash_sha256(str_c(t->text));
-    hash_hex(&digest, t->hash_hex);
-}
-
-struct str link_token_hash(struct arena *a, struct str token)
-{
-    char hex[65];
-    struct sha256 digest = hash_sha256(token);
-    hash_hex(&digest, hex);
-    return arena_dup(a, str_c(hex));
 }
 
 struct str accounts_new_id(struct arena *a)
@@ -54,8 +29,8 @@ struct str accounts_new_id(struct arena *a)
 static bool link_make(struct services *sv, struct arena *a, struct one_time_token *row,
                       const char *path, struct str *url, struct err *e)
 {
-    struct link_token token;
-    link_token_make(&token);
+    struct secret_text token;
+    secret_text_make(&token, "");
     row->hash = arena_dup(a, str_c(token.hash_hex));
     bool is_good =
         !str_is_absent(row->hash) ? one_time_tokens_insert(sv->db, a, row, e) : no_memory(e);
@@ -126,7 +101,7 @@ bool accounts_setup_redeem(struct services *sv, struct arena *a, struct str toke
                            struct account_form *f, struct str *user_id, struct err *e)
 {
     struct user user;
-    struct str password, hash = link_token_hash(a, token);
+    struct str password, hash = secret_text_hash(a, token);
     if (str_is_absent(hash))
         return no_memory(e);
     if (!operator_make(sv, a, f, &user, &password, e) ||

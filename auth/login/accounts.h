@@ -9,15 +9,6 @@
 #include "core/services.h"
 #include "store/one_time_tokens.h"
 
-enum { LINK_TOKEN_SIZE = 44 };
-struct link_token {
-    char text[LINK_TOKEN_SIZE]; /* base64url, NUL-ended */
-    char hash_hex[65];
-};
-void link_token_make(struct link_token *t);
-/* Hex SHA-256 of a token as given. STR_NONE: out of memory. */
-struct str link_token_hash(struct arena *a, struct str token) must_use;
-
 /* A fresh link BASE_URL/setup?token=... ERR_CONFLICT: there is an operator already. */
 bool accounts_setup_link(struct services *sv, struct arena *a, struct str *url,
                          struct err *e) must_use;

@@ -13,7 +13,8 @@ struct login_event {
     const char *outcome; /* ok, denied, failed */
     const char *error;   /* NULL: none */
 };
-/* Records one event (rq NULL: from the command line). With AUDIT_SYNC it waits. ERR_UNAVAILABLE:
- * the queue is full. */
+/* Records one event, for the installation and for each organization of the person, or for the one
+ * that it names (rq NULL: from the command line, no copies). With AUDIT_SYNC it waits.
+ * ERR_UNAVAILABLE: the queue is full. */
 bool login_audit(struct services *sv, const struct http_request *rq,
                  const struct login_event *event, struct err *e) must_use;

@@ -26,34 +26,22 @@ struct counted {
     char address[NAME_SIZE]; /* "": this peer is not counted by address */
 };
 
-/* Loopback, private, link-local: many people may stand behind it (a reverse proxy). */
-static bool is_private_v4(const uint8_t b[4])
-{
-    return b[0] == 127 || b[0] == 10 || (b[0] == 172 && (b[1] & 0xF0) == 16) ||
-           (b[0] == 192 && b[1] == 168) || (b[0] == 169 && b[1] == 254) ||
-           (b[0] == 100 && (b[1] & 0xC0) == 64) || b[0] == 0;
-}
-
-/* A public IPv4 address, or the /64 of an IPv6 one: what one customer of a provider has. */
+/* An IPv4 address, or the /64 of a global IPv6 one: what one customer of a provider has. */
 static void address_name(const struct http_request *rq, char out[NAME_SIZE])
 {
-    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
-    uint8_t v4[4], v6[16];
-    char hex[17];
+    uint8_t b[16];
+    char hex[33];
+    size_t n = 0;
     out[0] = '\0';
-    bool is_v4 = inet_pton(AF_INET, rq->peer, v4) == 1;
-    bool is_v6 = !is_v4 && inet_pton(AF_INET6, rq->peer, v6) == 1;
-    if (is_v6 && memcmp(v6, mapped, sizeof(mapped)) == 0) {
-        memcpy(v4, v6 + sizeof(mapped), sizeof(v4));
-        is_v4 = true;
-    }
-    if (is_v4 && !is_private_v4(v4)) {
-        text_hex(hex, v4, sizeof(v4));
+    if (rq->peer_is_shared)
+        return;
+    if (inet_pton(AF_INET, rq->peer, b) == 1)
+        n = 4;
+    else if (inet_pton(AF_INET6, rq->peer, b) == 1)
+        n = (b[0] & 0xE0) == 0x20 ? 8 : 16;
+    text_hex(hex, b, n);
+    if (n > 0)
         (void)snprintf(out, NAME_SIZE, "address %s", hex);
-    } else if (!is_v4 && is_v6 && (v6[0] & 0xE0) == 0x20) { /* global unicast */
-        text_hex(hex, v6, 8);
-        (void)snprintf(out, NAME_SIZE, "address %s", hex);
-    }
 }
 
 static void counted_fill(const struct http_request *rq, struct str email, struct counted *out)

@@ -6,6 +6,7 @@
 #include "auth/oauth/scope.h"
 #include "auth/oauth/wire.h"
 #include "auth/pages.h"
+#include "auth/secret_text.h"
 #include "auth/session/return_to.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -58,7 +59,7 @@ void authorize_fail(const struct authorization *z, const struct err *e)
 bool consent_grant(const struct authorization *z, const struct browser_session *session,
                    const struct target *target, struct err *e)
 {
-    struct wire_token code;
+    struct secret_text code;
     struct id grant = id_new("gnt");
     struct buf params;
     int64_t now = clock_wall_ms();
@@ -66,7 +67,7 @@ bool consent_grant(const struct authorization *z, const struct browser_session *
     struct str scope = scope_for_resource(z->a, z->scope, target->resource);
     if (str_is_absent(host) || str_is_absent(scope))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    wire_token_make(&code, "tulle_ac_");
+    secret_text_make(&code, "tulle_ac_");
     struct oauth_code row = {.hash = str_c(code.hash_hex),
                              .request_id = z->id,
                              .org_id = target->org_id,
@@ -207,8 +208,8 @@ static bool login_send(const struct authorization *z, struct str text, struct er
     struct str here = arena_printf(z->a, "/oauth/authorize?%.*s", STR_FMT(text));
     if (z->is_silent)
         return err_set(e, ERR_LOGIN_REQUIRED, "nobody is signed in");
-    if (here.n > LIMIT_URL)
-        return err_set(e, ERR_BAD_REQUEST, "the request is longer than %d bytes", LIMIT_URL);
+    if (here.n > LIMIT_RETURN_TO)
+        return err_set(e, ERR_BAD_REQUEST, "the request is longer than %d bytes", LIMIT_RETURN_TO);
     struct str login = str_is_absent(here) ? STR_NONE : return_to_login(z->a, here);
     if (str_is_absent(login))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");

@@ -1,6 +1,7 @@
 #include "auth/oauth/client_auth.h"
 
 #include "auth/oauth/failures.h"
+#include "auth/secret_text.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/secret.h"
@@ -84,7 +85,7 @@ bool client_authenticate(struct http_request *rq, const struct form *form, struc
         return wrong(e);
     if (str_is_absent(claim.secret))
         return true;
-    struct str hash = wire_token_hash(rq->arena, claim.secret);
+    struct str hash = secret_text_hash(rq->arena, claim.secret);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (text_eq_ct(hash, out->secret_hash))

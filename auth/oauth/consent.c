@@ -154,6 +154,7 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
         {.name = "org_name", .text = is_choice ? STR_NONE : first->org_name},
         {.name = "resource_name", .text = first->name},
         {.name = "scopes", .rows = scopes, .n_rows = scope_rows(z, scope, scopes)},
+        {.name = "is_choice", .text = is_choice ? STR("1") : STR_NONE},
         {.name = "targets", .rows = rows, .n_rows = is_choice ? targets->n : 0},
         {.name = "request", .text = sealed},
         {.name = "csrf_token", .text = csrf},

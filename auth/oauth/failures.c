@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "crypto/hash.h"
-#include "io/http_guard_parts.h"
 
 enum { SLOTS = 4096, WINDOW_MS = 60 * 1000, FAILURES_MAX = 20 };
 
@@ -17,16 +16,10 @@ struct slot {
 static struct slot slots[SLOTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool peer_is_public(const char *peer)
-{
-    struct guard_addr a;
-    return guard_addr_parse(str_c(peer), &a) && !guard_addr_is_special(&a);
-}
-
 bool failures_count(const struct http_request *rq, struct str client_id, struct err *e)
 {
-    /* Behind a private address may be everybody: then the client alone counts. */
-    struct str address = peer_is_public(rq->peer) ? str_c(rq->peer) : STR("");
+    /* Behind a shared address may be everybody: then the client alone counts. */
+    struct str address = rq->peer_is_shared ? STR("") : str_c(rq->peer);
     struct str parts[] = {client_id, STR("|"), address};
     struct sha256 digest = hash_sha256_of(parts, ARRAY_LEN(parts));
     uint64_t name;

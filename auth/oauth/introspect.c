@@ -4,56 +4,47 @@
 #include "auth/oauth/issue.h"
 #include "auth/oauth/resource_find.h"
 #include "auth/oauth/revoke.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "json/jout.h"
 
-/* What is told of a token that is active. */
+/* What is told of a token that is active: of itself, and of its grant. */
 struct told {
     bool is_active;
     const char *type;
-    struct str scope, org_id, user_id, email, resource;
+    struct str scope;
     int64_t created_at, expires_at;
+    struct oauth_grant grant;
 };
 
-static bool access_tell(struct services *sv, struct arena *a, const struct oauth_client *client,
-                        struct str hash, struct told *out, struct err *e)
+static bool access_tell(struct services *sv, struct arena *a, struct str hash, struct told *out,
+                        struct err *e)
 {
     struct oauth_access t;
-    struct oauth_grant g;
     if (!oauth_tokens_access_get(sv->db, a, hash, clock_wall_ms(), &t, e) ||
-        !oauth_grants_get(sv->db, a, t.grant_id, &g, e))
+        !oauth_grants_get(sv->db, a, t.grant_id, &out->grant, e))
         return e->code == ERR_NOT_FOUND;
-    *out = (struct told){.is_active = str_eq(t.client_id, client->id),
-                         .type = "Bearer",
-                         .scope = t.scope,
-                         .org_id = t.org_id,
-                         .user_id = t.user_id,
-                         .email = g.user_email,
-                         .resource = t.resource,
-                         .created_at = t.created_at,
-                         .expires_at = t.expires_at};
+    out->is_active = true;
+    out->type = "Bearer";
+    out->scope = t.scope;
+    out->created_at = t.created_at;
+    out->expires_at = t.expires_at;
     return true;
 }
 
-static bool refresh_tell(struct services *sv, struct arena *a, const struct oauth_client *client,
-                         struct str hash, struct told *out, struct err *e)
+static bool refresh_tell(struct services *sv, struct arena *a, struct str hash, struct told *out,
+                         struct err *e)
 {
     struct oauth_refresh t;
-    struct oauth_grant g;
     if (!oauth_tokens_refresh_get(sv->db, a, hash, &t, e) ||
-        !oauth_grants_get(sv->db, a, t.grant_id, &g, e))
+        !oauth_grants_get(sv->db, a, t.grant_id, &out->grant, e))
         return e->code == ERR_NOT_FOUND;
-    *out = (struct told){.is_active = str_eq(g.client_id, client->id) && !g.revoked_at &&
-                                      !t.used_at && t.expires_at > clock_wall_ms(),
-                         .type = "refresh_token",
-                         .scope = g.scope,
-                         .org_id = g.org_id,
-                         .user_id = g.user_id,
-                         .email = g.user_email,
-                         .resource = g.resource,
-                         .created_at = t.created_at,
-                         .expires_at = t.expires_at};
+    out->is_active = !out->grant.revoked_at && !t.used_at && t.expires_at > clock_wall_ms();
+    out->type = "refresh_token";
+    out->scope = out->grant.scope;
+    out->created_at = t.created_at;
+    out->expires_at = t.expires_at;
     return true;
 }
 
@@ -69,14 +60,14 @@ static void answer(struct http_request *rq, const struct oauth_client *client, c
     if (t->is_active) {
         jout_kstr(&j, "scope", t->scope);
         jout_kstr(&j, "client_id", client->id);
-        jout_kstr(&j, "username", t->email);
+        jout_kstr(&j, "username", t->grant.user_email);
         jout_kstr(&j, "token_type", str_c(t->type));
         jout_ki64(&j, "exp", t->expires_at / 1000);
         jout_ki64(&j, "iat", t->created_at / 1000);
-        jout_kstr(&j, "sub", t->user_id);
-        jout_kstr(&j, "aud", resource_url(sv, rq->arena, t->resource));
+        jout_kstr(&j, "sub", t->grant.user_id);
+        jout_kstr(&j, "aud", resource_url(sv, rq->arena, t->grant.resource));
         jout_kstr(&j, "iss", str_c(sv->config->origin));
-        jout_kstr(&j, "org_id", t->org_id);
+        jout_kstr(&j, "org_id", t->grant.org_id);
     }
     jout_object_end(&j);
     wire_answer(rq, 200, &out);
@@ -95,16 +86,17 @@ static bool introspect(struct http_request *rq, const struct form *form, struct 
         return err_set(e, ERR_INVALID_CLIENT, "a client without a secret may not ask this");
     if (str_is_absent(token))
         return err_set(e, ERR_BAD_REQUEST, "token is missing");
-    struct str hash = wire_token_hash(rq->arena, token);
+    struct str hash = secret_text_hash(rq->arena, token);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     bool is_told = true;
     if (str_starts(token, STR(ACCESS_PREFIX)))
-        is_told = access_tell(sv, rq->arena, &client, hash, &told, e);
+        is_told = access_tell(sv, rq->arena, hash, &told, e);
     else if (str_starts(token, STR(REFRESH_PREFIX)))
-        is_told = refresh_tell(sv, rq->arena, &client, hash, &told, e);
+        is_told = refresh_tell(sv, rq->arena, hash, &told, e);
     if (!is_told)
         return false;
+    told.is_active = told.is_active && str_eq(told.grant.client_id, client.id);
     /* Somebody who guesses is not told so for long; nothing is lost but the answer. */
     if (!told.is_active && !failures_count(rq, client.id, e) && e->code == ERR_RATE_LIMITED)
         return false;

@@ -1,5 +1,6 @@
 #include "auth/oauth/issue.h"
 
+#include "auth/secret_text.h"
 #include "base/limits.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -19,9 +20,9 @@ static bool no_memory(struct err *e)
 bool issue_pair(struct arena *a, struct str scope, int64_t granted_at, int64_t now,
                 struct oauth_pair *pair, struct issued *out, struct err *e)
 {
-    struct wire_token access, refresh;
-    wire_token_make(&access, ACCESS_PREFIX);
-    wire_token_make(&refresh, REFRESH_PREFIX);
+    struct secret_text access, refresh;
+    secret_text_make(&access, ACCESS_PREFIX);
+    secret_text_make(&refresh, REFRESH_PREFIX);
     int64_t idle = now + REFRESH_IDLE_MS, absolute = granted_at + REFRESH_ABSOLUTE_MS;
     *pair = (struct oauth_pair){.access_hash = arena_dup(a, str_c(access.hash_hex)),
                                 .access_scope = scope,

@@ -4,6 +4,7 @@
 #include "auth/oauth/resource_find.h"
 #include "auth/oauth/scope.h"
 #include "auth/oauth/token.h"
+#include "auth/secret_text.h"
 
 static bool bad_token(struct err *e, const char *why)
 {
@@ -28,7 +29,7 @@ static bool unknown(const struct refresh *r, struct err *e)
 static bool load(struct refresh *r, struct err *e)
 {
     const struct token_call *c = r->call;
-    struct str hash = wire_token_hash(c->a, r->token);
+    struct str hash = secret_text_hash(c->a, r->token);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (!str_starts(r->token, STR(REFRESH_PREFIX)))

@@ -2,6 +2,7 @@
 
 #include "auth/oauth/client_rules.h"
 #include "auth/oauth/wire.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
@@ -44,7 +45,7 @@ static bool token_is_good(const struct http_request *rq, const struct oauth_clie
     const struct services *sv = rq->context;
     struct str expected;
     if (!str_is_absent(client->registration_hash)) {
-        struct str hash = wire_token_hash(rq->arena, token);
+        struct str hash = secret_text_hash(rq->arena, token);
         return !str_is_absent(hash) && text_eq_ct(hash, client->registration_hash);
     }
     for (size_t i = 0; i < sv->keys->n; i++)
@@ -76,7 +77,7 @@ static bool fingerprint_of(struct arena *a, const struct client_metadata *m, str
     *out = STR_NONE;
     if (!m->is_public)
         return true;
-    *out = wire_token_hash(a, m->json);
+    *out = secret_text_hash(a, m->json);
     return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
@@ -145,7 +146,7 @@ static bool register_client(struct http_request *rq, const struct client_metadat
 {
     const struct services *sv = rq->context;
     struct id id = id_new("cli");
-    struct wire_token secret, token;
+    struct secret_text secret, token;
     struct str shared = STR_NONE;
     bool is_known = false;
     struct oauth_client c = {.id = arena_dup(rq->arena, id_str(&id)),
@@ -157,8 +158,8 @@ static bool register_client(struct http_request *rq, const struct client_metadat
     if (!fingerprint_of(rq->arena, m, &c.fingerprint, e))
         return false;
     if (!m->is_public) {
-        wire_token_make(&secret, "tulle_cs_");
-        wire_token_make(&token, "tulle_rat_");
+        secret_text_make(&secret, "tulle_cs_");
+        secret_text_make(&token, "tulle_rat_");
         c.secret_hash = str_c(secret.hash_hex);
         c.registration_hash = str_c(token.hash_hex);
     } else if (oauth_clients_by_fingerprint(sv->db, rq->arena, c.fingerprint, &c, e)) {
@@ -217,7 +218,7 @@ static bool update_check(struct arena *a, const struct jvalue *given, const stru
         if (jv_get(given, ours[i]))
             return err_set(e, ERR_CLIENT_METADATA, "%s is the server's to say", ours[i]);
     struct str secret = jv_get_str(given, "client_secret");
-    struct str hash = str_is_absent(secret) ? STR_NONE : wire_token_hash(a, secret);
+    struct str hash = str_is_absent(secret) ? STR_NONE : secret_text_hash(a, secret);
     return str_is_absent(secret) || (!str_is_absent(hash) && text_eq_ct(hash, c->secret_hash)) ||
            err_set(e, ERR_CLIENT_METADATA, "client_secret must be the client's own");
 }

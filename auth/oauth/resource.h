@@ -12,7 +12,7 @@ enum resource_kind {
     RESOURCE_OPEN,       /* none, or the bare origin: the person chooses */
     RESOURCE_MANAGEMENT, /* /mcp */
     RESOURCE_HUB,        /* /mcp/hub, /mcp/hub/:org */
-    RESOURCE_CONNECTION, /* /mcp/:connection, /mcp/:org/:connection */
+    RESOURCE_CONNECTION, /* /mcp/:connection, /mcp/:org/:connection; /mcp/vs_... */
 };
 struct resource_ref {
     enum resource_kind kind;

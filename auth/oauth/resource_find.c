@@ -3,6 +3,7 @@
 #include "base/ids.h"
 #include "store/connections.h"
 #include "store/orgs.h"
+#include "store/virtual_servers.h"
 
 static bool nothing(struct err *e)
 {
@@ -43,6 +44,13 @@ bool resource_find(struct services *sv, struct arena *a, struct str org_id,
         break;
     case RESOURCE_OPEN:
         bug("an open resource names nothing");
+    }
+    if (id_is(ref->connection, "vs")) {
+        struct virtual_server v;
+        if (!virtual_servers_get(sv->db, a, org_id, ref->connection, &v, e))
+            return missed(e);
+        *out = v.id;
+        return true;
     }
     bool is_found = id_is(ref->connection, "conn")
                         ? connections_get(sv->db, a, org_id, ref->connection, &conn, e)

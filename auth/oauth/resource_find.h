@@ -5,9 +5,9 @@
 #include "core/services.h"
 
 /*
- * The stored form ("management", "hub", "conn_...") of what `ref` names within one organization.
- * RESOURCE_OPEN is none of them: bug. ERR_INVALID_TARGET: not there, or another organization was
- * named; the same words for both. Waits (store).
+ * The stored form ("management", "hub", "conn_...", "vs_...") of what `ref` names within one
+ * organization. RESOURCE_OPEN is none of them: bug. ERR_INVALID_TARGET: not there, or another
+ * organization was named; the same words for both. Waits (store).
  */
 bool resource_find(struct services *sv, struct arena *a, struct str org_id,
                    const struct resource_ref *ref, struct str *out, struct err *e) must_use;

@@ -2,6 +2,7 @@
 
 #include "auth/oauth/client_auth.h"
 #include "auth/oauth/issue.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 
 struct revocation {
@@ -64,7 +65,7 @@ static bool revoke(struct http_request *rq, const struct form *form, struct err 
         return false;
     if (str_is_absent(r.token))
         return err_set(e, ERR_BAD_REQUEST, "token is missing");
-    r.hash = wire_token_hash(rq->arena, r.token);
+    r.hash = secret_text_hash(rq->arena, r.token);
     if (str_is_absent(r.hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (str_starts(r.token, STR(ACCESS_PREFIX)))

@@ -3,10 +3,12 @@
 #include "auth/oauth/authorize.h"
 #include "auth/oauth/resource_find.h"
 #include "auth/token_check.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "core/policy.h"
 #include "store/connections.h"
 #include "store/orgs.h"
+#include "store/virtual_servers.h"
 
 struct search {
     const struct authorization *z;
@@ -30,6 +32,24 @@ static bool may_use(const struct search *s, const struct connection *conn)
     return policy_decide(s->caller, POLICY_CONNECT, &target).is_allowed;
 }
 
+/* A virtual server of which the person may use something. */
+static bool virtual_add(struct search *s, struct str id, struct err *e)
+{
+    struct virtual_server v;
+    struct policy_target target = {.connection_id = id};
+    if (!virtual_servers_get(s->z->sv->db, s->z->a, s->org->id, id, &v, e))
+        return e->code == ERR_NOT_FOUND;
+    bool may = policy_decide(s->caller, POLICY_CONNECT, &target).is_allowed;
+    target.virtual_id = id;
+    for (size_t i = 0; i < v.n_members && !may; i++) {
+        target.connection_id = v.members[i].connection_id;
+        may = policy_decide(s->caller, POLICY_CONNECT, &target).is_allowed;
+    }
+    if (v.enabled && may)
+        add(s, v.id, v.name);
+    return true;
+}
+
 /* The one thing that the request names, if this organization has it. */
 static bool named_add(struct search *s, struct err *e)
 {
@@ -45,6 +65,8 @@ static bool named_add(struct search *s, struct err *e)
         add(s, resource, STR("Everything you may use"));
         return true;
     }
+    if (id_is(resource, "vs"))
+        return virtual_add(s, resource, e);
     if (!connections_get(s->z->sv->db, s->z->a, s->org->id, resource, &conn, e))
         return e->code == ERR_NOT_FOUND;
     if (may_use(s, &conn))
@@ -59,9 +81,25 @@ static bool connections_add(struct search *s, struct err *e)
     struct db_page page = {.limit = LIMIT_LIST};
     if (!connections_list(s->z->sv->db, s->z->a, s->org->id, &page, &list, &n, e))
         return false;
+    /* What does not answer now is the last that one would choose. */
+    for (int is_down = 0; is_down <= 1; is_down++)
+        for (size_t i = 0; i < n; i++)
+            if (str_eq(list[i].status, STR("down")) == (is_down == 1) && list[i].enabled &&
+                may_use(s, &list[i]))
+                add(s, list[i].id, list[i].name);
+    return true;
+}
+
+static bool virtuals_add(struct search *s, struct err *e)
+{
+    struct virtual_server *list;
+    size_t n;
+    struct db_page page = {.limit = LIMIT_LIST};
+    if (!virtual_servers_list(s->z->sv->db, s->z->a, s->org->id, &page, &list, &n, e))
+        return false;
     for (size_t i = 0; i < n; i++)
-        if (list[i].enabled && may_use(s, &list[i]))
-            add(s, list[i].id, list[i].name);
+        if (!virtual_add(s, list[i].id, e))
+            return false;
     return true;
 }
 
@@ -75,8 +113,11 @@ static bool org_search(struct search *s, struct err *e)
     bool is_management = str_list_has(z->scope, STR("mcp:manage"));
     if (is_management)
         add(s, STR("management"), STR("Management"));
-    if (!connections_add(s, e))
+    size_t n_before = s->out->n;
+    if (!connections_add(s, e) || !virtuals_add(s, e))
         return false;
+    if (s->out->n > n_before)
+        add(s, STR("hub"), STR("Everything you may use"));
     if (!is_management)
         add(s, STR("management"), STR("Management"));
     return true;

@@ -6,6 +6,7 @@
 #include "auth/oauth/pkce.h"
 #include "auth/oauth/redirect_uri.h"
 #include "auth/oauth/resource_find.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 #include "io/fiber.h"
 
@@ -84,7 +85,7 @@ static bool redeem(const struct token_call *c, struct issued *out, struct err *e
     struct str given = wire_param(c->form, "code");
     if (str_is_absent(given))
         return err_set(e, ERR_BAD_REQUEST, "code is missing");
-    struct str hash = wire_token_hash(c->a, given);
+    struct str hash = secret_text_hash(c->a, given);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (!oauth_codes_get(c->sv->db, c->a, hash, &code, e)) {

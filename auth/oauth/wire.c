@@ -1,13 +1,8 @@
 #include "auth/oauth/wire.h"
 
-#include <stdio.h>
-
+#include "auth/audit_origin.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/rand.h"
-#include "base/secret.h"
-#include "base/text.h"
-#include "crypto/hash.h"
 #include "json/jout.h"
 #include "store/audit.h"
 
@@ -118,30 +113,6 @@ struct str wire_origin(const struct http_request *rq)
                         STR_FMT(host));
 }
 
-void wire_token_make(struct wire_token *t, const char *prefix)
-{
-    uint8_t fresh[32];
-    struct buf text;
-    rand_bytes(fresh, sizeof(fresh));
-    buf_init(&text, WIRE_TOKEN_SIZE);
-    text_b64url(&text, fresh, sizeof(fresh));
-    int n = snprintf(t->text, sizeof(t->text), "%s%.*s", prefix, STR_FMT(buf_str(&text)));
-    ensure(buf_ok(&text) && n > 0 && n < WIRE_TOKEN_SIZE);
-    struct sha256 digest = hash_sha256(str_c(t->text));
-    hash_hex(&digest, t->hash_hex);
-    secret_wipe(fresh, sizeof(fresh));
-    secret_wipe(text.p, text.n);
-    buf_end(&text);
-}
-
-struct str wire_token_hash(struct arena *a, struct str token)
-{
-    char hex[65];
-    struct sha256 digest = hash_sha256(token);
-    hash_hex(&digest, hex);
-    return arena_dup(a, str_c(hex));
-}
-
 bool wire_audit(struct http_request *rq, const struct wire_event *event, struct err *e)
 {
     const struct services *sv = rq->context;
@@ -154,6 +125,7 @@ bool wire_audit(struct http_request *rq, const struct wire_event *event, struct 
                             .name = event->name,
                             .outcome = str_c(event->outcome),
                             .error = str_c(event->error),
+                            .arguments = audit_origin(rq),
                             .request_id = str_c(rq->request_id)};
     return audit_reserve(sv->audit, e) && audit_submit(sv->audit, &row, e);
 }

@@ -33,16 +33,6 @@ struct str wire_description(struct arena *a, struct str text) must_use;
  */
 struct str wire_origin(const struct http_request *rq) must_use;
 
-enum { WIRE_TOKEN_SIZE = 64 };
-/* prefix + base64url of 32 random bytes, and its hex SHA-256. */
-struct wire_token {
-    char text[WIRE_TOKEN_SIZE];
-    char hash_hex[65];
-};
-void wire_token_make(struct wire_token *t, const char *prefix);
-/* Hex SHA-256 of a token as given. STR_NONE: memory. */
-struct str wire_token_hash(struct arena *a, struct str token) must_use;
-
 struct wire_event {
     const char *method; /* "oauth_grant", "oauth_register", ... */
     struct str org_id, user_id, client_id, name;

@@ -87,7 +87,7 @@ static bool job_wait(struct services *sv, struct password_job *j, struct err *e)
     while (!place_take(RUNNING, LIMIT_PASSWORD_RUNNING)) {
         if (clock_mono_ms() >= deadline || !fiber_sleep_until(clock_mono_ms() + POLL_MS, e)) {
             if (clock_mono_ms() >= deadline)
-                err_set(e, ERR_TIMEOUT, "Too many people sign in at this moment: try again.");
+                err_set(e, ERR_UNAVAILABLE, "Too many people sign in at this moment: try again.");
             job_free(&j->job);
             return false;
         }
@@ -100,7 +100,7 @@ static bool job_do(struct services *sv, struct password_job *j, struct err *e)
 {
     if (!place_take(WAITING, LIMIT_PASSWORD_WAITING)) {
         job_free(&j->job);
-        err_set(e, ERR_RATE_LIMITED, "Too many people sign in at this moment: try again.");
+        err_set(e, ERR_UNAVAILABLE, "Too many people sign in at this moment: try again.");
         return false;
     }
     bool is_good = job_wait(sv, j, e);

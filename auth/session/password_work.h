@@ -1,7 +1,8 @@
 /*
  * Password hashing on offload threads: at most LIMIT_PASSWORD_RUNNING at a time in the process, so
  * that lists and exports keep a thread, and at most LIMIT_PASSWORD_WAITING at all. Both wait
- * (offload): ERR_RATE_LIMITED beyond the limit, ERR_TIMEOUT, ERR_CANCELLED.
+ * (offload): ERR_UNAVAILABLE beyond the limit (nobody's fault: not counted), ERR_TIMEOUT,
+ * ERR_CANCELLED.
  */
 #pragma once
 

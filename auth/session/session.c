@@ -2,12 +2,11 @@
 #include "auth/session/session.h"
 
 #include "auth/session/csrf.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/secret.h"
-#include "base/text.h"
-#include "crypto/hash.h"
 #include "store/browser_sessions.h"
 #include "store/orgs.h"
 
@@ -15,12 +14,7 @@ enum { DAY_S = 24 * 60 * 60, TOUCH_EVERY_MS = 60 * 1000 };
 
 static struct str hash_of(struct arena *a, struct str cookie)
 {
-    char hex[65];
-    if (str_is_absent(cookie))
-        return STR_NONE;
-    struct sha256 digest = hash_sha256(cookie);
-    hash_hex(&digest, hex);
-    return arena_dup(a, str_c(hex));
+    return str_is_absent(cookie) ? STR_NONE : secret_text_hash(a, cookie);
 }
 
 static bool no_session(struct err *e)

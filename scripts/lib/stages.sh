@@ -48,17 +48,23 @@ pinned_node() {
 
 stage_dependencies() {
     scripts/deps
-    local packages=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev curl ca-certificates postgresql)
+    local packages=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev curl ca-certificates postgresql chromium)
     command -v node >/dev/null || packages+=(nodejs)
     command -v npm >/dev/null || packages+=(npm)
     install_packages "${packages[@]}"
-    local lock stamp=tests/e2e/node_modules/.installed
-    lock=$(cat tests/e2e/package.json tests/e2e/package-lock.json | sha256sum)
-    if [ ! -x "$(pinned_node)" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
-        echo "installing the npm packages of tests/e2e"
-        logged npm npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
-        echo "$lock" >"$stamp"
-    fi
+    install_npm tests/e2e
+    install_npm bridge
+    install_npm tests/conformance
+}
+
+# install_npm FOLDER: what its lock file says, unless that is what is there.
+install_npm() {
+    local lock stamp=$1/node_modules/.installed
+    lock=$(cat "$1/package.json" "$1/package-lock.json" | sha256sum)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ] || return 0
+    echo "installing the npm packages of $1"
+    logged npm npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund
+    echo "$lock" >"$stamp"
 }
 
 stage_checks() {
@@ -99,7 +105,7 @@ stage_clang() {
 }
 
 stage_tsan() {
-    local threaded='^test_(loop|fiber|offload|worker|http|http_server|http_server_stream|http_client|db_sqlite|audit|otlp|metrics)'
+    local threaded='^test_(loop|fiber|offload|worker|http|http_server|http_server_stream|http_client|client_sessions|db_sqlite|audit|otlp|metrics)'
     logged configure-tsan cmake --preset tsan
     # Only the programs that run: the rest of the tree was built three times already.
     local targets
@@ -143,10 +149,27 @@ stage_e2e_postgres() {
     with_postgres
     configure asan tulle
     export TULLE_BIN="$PWD/build-asan/tulle"
-    for name in audit credentials durability isolation management-connections management-organizations oauth pages policy proxy-sessions; do
+    for name in abuse-oauth audit collections credentials durability isolation management-connections management-organizations oauth oauth-expiry oauth-remote pages policy proxy-sessions reverse-proxy; do
         files+=("tests/e2e/$name.test.mjs")
     done
     run_e2e e2e-postgres "${files[@]}"
+}
+
+# The official suite: whatever fails must be in the baseline, whatever is in the baseline must fail.
+stage_conformance() {
+    local tap="$LOGS/conformance.tap" passed failed
+    configure asan tulle
+    # shellcheck disable=SC2086
+    TULLE_BIN="$PWD/build-asan/tulle" timeout 900 "$(pinned_node)" tests/conformance/run.mjs ${CELLS:-} >"$tap" 2>&1 || true
+    passed=$(sed -n 's/^# pass //p' "$tap")
+    failed=$(sed -n 's/^# fail //p' "$tap")
+    if [ -z "$passed" ] || [ -z "$failed" ]; then
+        tail -n 60 "$tap"
+        tally 0 1
+        return
+    fi
+    awk '/^(not )?ok /{ shown = /^not/ } shown' "$tap"
+    tally "$passed" "$failed"
 }
 
 stage_tidy() {

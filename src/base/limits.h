@@ -52,6 +52,11 @@ enum {
     LIMIT_DB_LIST_MS          = 10 * 1000,        /* one list query */
     LIMIT_DB_TRIES            = 4,                /* of a batch that lost a deadlock */
     LIMIT_PROBE_MS            = 10 * 1000,        /* one step of CONNECTION_TEST, an era probe */
+    LIMIT_RESUMES             = 100,              /* times that the stream of one call may end and be asked for again */
+    LIMIT_EVENT_ID            = 4096,             /* bytes of an event id that is sent back for that */
+    LIMIT_RETRY_MIN_MS        = 100,              /* before that, whatever the server wishes ... */
+    LIMIT_RETRY_MAX_MS        = 60 * 1000,
+    LIMIT_RETRY_USUAL_MS      = 1000,             /* ... and when it says nothing */
 
     /* Fibers and threads */
     LIMIT_FIBER_STACK         = 128 * 1024,       /* bytes, guard page not counted */
@@ -115,6 +120,7 @@ enum {
     /* Sessions */
     LIMIT_SESSION_IDLE_MS     = 30 * 60 * 1000,   /* a downstream session unused this long is ended */
     LIMIT_SESSION_LIFE_MS     = 24 * 60 * 60 * 1000,
+    LIMIT_HEALTH_PATIENTS     = 10000,            /* servers that failed last, remembered by the process */
     LIMIT_SESSIONS_PRINCIPAL  = 64,               /* downstream sessions per (connection, principal) */
     LIMIT_SESSIONS_CONNECTION = 1000,
     LIMIT_PARKED              = 1000,             /* calls that wait for their clients: each holds a fiber and a connection */

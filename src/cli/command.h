@@ -14,4 +14,6 @@ int command_org(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_call(int argc, char **argv);
+int command_import(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_config(int argc, char **argv);

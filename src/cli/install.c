@@ -15,10 +15,15 @@
 #include "io/offload.h"
 #include "log/log.h"
 #include "management-tools/registry.h"
+#include "mcp/client_sessions.h"
+#include "mcp/channel.h"
 #include "mcp/inflight.h"
+#include "mcp/m2s.h"
+#include "mcp/list_cache.h"
 #include "mcp/registry_cache.h"
 #include "mcp/sessions.h"
 #include "mcp/upstream_pool.h"
+#include "mcp/upstream_health.h"
 #include "store/migrate.h"
 
 enum {
@@ -123,7 +128,13 @@ bool install_open(struct install *in, struct err *e)
     in->offload = offload_new(OFFLOAD_THREADS, e);
     in->sessions = session_table_new(&in->keys);
     in->inflight = inflight_table_new();
-    if (!in->offload || !in->sessions || !in->inflight)
+    in->health = upstream_health_new();
+    in->channels = channel_table_new();
+    in->clients = client_sessions_new(&in->keys);
+    in->pool = session_pool_new();
+    in->m2s = m2s_table_new();
+    if (!in->health || !in->offload || !in->sessions || !in->inflight || !in->channels ||
+        !in->pool || !in->m2s || !in->clients)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     return store_open(in, e) && audit_open(in, e) && install_run(in, check_keys, NULL, e);
 }
@@ -138,6 +149,11 @@ void install_close(struct install *in)
         offload_free(in->offload);
     session_table_free(in->sessions);
     inflight_table_free(in->inflight);
+    upstream_health_free(in->health);
+    channel_table_free(in->channels);
+    client_sessions_free(in->clients);
+    m2s_table_free(in->m2s);
+    session_pool_free(in->pool);
     if (in->guard)
         http_guard_free(in->guard);
     keyring_end(&in->keys);
@@ -155,6 +171,11 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                           .audit = in->audit,
                           .sessions = in->sessions,
                           .inflight = in->inflight,
+                          .health = in->health,
+                          .channels = in->channels,
+                          .clients = in->clients,
+                          .pool = in->pool,
+                          .m2s = in->m2s,
                           .tools = &registry_source,
                           .is_draining = &in->is_draining};
     struct http_client_config http = {.guard = in->guard,
@@ -164,14 +185,18 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                                       .ca_bundle = in->config.ca_bundle};
     sv.tokens = token_cache_new();
     sv.registry = registry_cache_new();
-    sv.pool = session_pool_new();
-    if (!sv.tokens || !sv.registry || !sv.pool)
+    sv.lists = list_cache_new();
+    if (!sv.tokens || !sv.registry || !sv.lists)
         err_set(e, ERR_UNAVAILABLE, "out of memory");
     else if ((sv.db = db_attach(in->store, l, e)) != NULL &&
              (sv.vault = vault_new(&in->keys, sv.db, e)) != NULL &&
              (sv.http = http_client_new(l, &http, e)) != NULL) {
         *out = sv;
         list_init(&out->relays); /* at its final place */
+        list_init(&out->client_streams);
+        list_init(&out->list_watches);
+        list_init(&out->aggregate_streams);
+        list_init(&out->client_listens);
         return true;
     }
     services_close(&sv);
@@ -180,13 +205,15 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
 
 void services_close(struct services *sv)
 {
+    if (sv->channels)
+        channels_abandon(sv);
     if (sv->http)
         http_client_free(sv->http);
     if (sv->vault)
         vault_free(sv->vault);
     if (sv->db)
         db_detach(sv->db);
-    session_pool_free(sv->pool);
+    list_cache_free(sv->lists);
     registry_cache_free(sv->registry);
     token_cache_free(sv->tokens);
     *sv = (struct services){0};

@@ -19,6 +19,11 @@ struct install {
     struct audit_log *audit;
     struct session_table *sessions;
     struct inflight_table *inflight;
+    struct upstream_health *health;
+    struct channel_table *channels;
+    struct client_sessions *clients;
+    struct session_pool *pool;
+    struct m2s_table *m2s;
     bool is_draining;
     int n_migrated; /* migrations that install_open applied */
     int n_rest;

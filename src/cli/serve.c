@@ -12,16 +12,25 @@
 #include "auth/login/accounts.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/uri.h"
 #include "cli/command.h"
 #include "cli/install.h"
 #include "cli/port_owner.h"
+#include "cli/remote_hint.h"
 #include "io/fiber.h"
 #include "io/http_server.h"
 #include "io/offload.h"
 #include "io/otlp.h"
 #include "io/worker.h"
 #include "log/log.h"
+#include "mcp/aggregate.h"
+#include "mcp/list_cache.h"
+#include "mcp/list_watch.h"
+#include "mcp/channel.h"
+#include "mcp/m2s.h"
 #include "mcp/proxied_call.h"
+#include "mcp/s2m.h"
+#include "mcp/upstream_health.h"
 #include "routes/dispatch.h"
 
 enum { POLL_MS = 20, GRACE_AFTER_CANCEL_MS = 3000, ADDRESSES_MAX = 2 };
@@ -124,6 +133,7 @@ static bool worker_listen(struct server *s, struct serving *w, struct err *e)
                                    .port = (int)s->in.config.port,
                                    .tls_cert_pem = s->tls_cert,
                                    .tls_key_pem = s->tls_key,
+                                   .trusted_proxies = s->in.config.trusted_proxies,
                                    .context = &w->sv,
                                    .on_head = dispatch_on_head,
                                    .handle = dispatch_handle,
@@ -142,6 +152,8 @@ static bool worker_start(struct worker *worker, void *arg, struct err *e)
     worker->context = w;
     if (!services_open(&s->in, worker->index, worker->loop, &w->sv, e) || !worker_listen(s, w, e) ||
         !proxied_reaper_start(&w->sv, e) || !proxied_relay_watch_start(&w->sv, e))
+        return false;
+    if (worker->index == 0 && !upstream_health_start(&w->sv, e))
         return false;
     if (worker->index == 0 && s->in.config.otel_endpoint) {
         w->otlp = otlp_start(worker->loop, w->sv.http, s->in.config.otel_endpoint, e);
@@ -194,6 +206,14 @@ static void end_helpers(struct worker *worker, void *arg unused_arg)
     struct serving *w = worker->context;
     fiber_cancel(w->sv.reaper);
     fiber_cancel(w->sv.relay_watch);
+    if (w->sv.prober)
+        fiber_cancel(w->sv.prober);
+    m2s_stop(&w->sv);
+    s2m_listens_end(&w->sv);
+    channels_stop(&w->sv);
+    aggregate_streams_end(&w->sv);
+    list_watch_stop(&w->sv);
+    list_cache_stop(w->sv.lists);
     if (w->otlp && !fiber_start(worker->loop, otlp_end, w, NULL, NULL))
         w->otlp = NULL;
 }
@@ -205,7 +225,8 @@ static void count_helpers(struct worker *worker, void *arg)
     /* Fibers that nobody waits for (a key's last use, a found era) end before what they use does.
      */
     int n_fibers = worker->index == 0 ? fiber_count() : 0;
-    __atomic_add_fetch(&s->n_active, n_fibers + (w->otlp ? 1 : 0), __ATOMIC_RELAXED);
+    int n_channels = worker->index == 0 ? channels_count(s->in.channels) : 0;
+    __atomic_add_fetch(&s->n_active, n_fibers + n_channels + (w->otlp ? 1 : 0), __ATOMIC_RELAXED);
 }
 
 /* Waits until the workers count nothing any more. */
@@ -278,6 +299,19 @@ static bool prepare(struct server *s, int argc, char **argv, struct err *e)
     return install_run(&s->in, first_operator, s, e);
 }
 
+/* The link, and how to open it where there is a browser. */
+static void setup_print(const struct server *s)
+{
+    char host[256], line[600];
+    struct remote_place place;
+    struct uri base;
+    (void)printf("Set up: %s\n", s->setup_url);
+    remote_place_read(&place, host, sizeof(host));
+    if (s->in.config.base_is_loopback && uri_parse(str_c(s->in.config.origin), &base) &&
+        remote_hint_write(&place, uri_port(&base), (int)s->in.config.port, line, sizeof(line)))
+        (void)printf("No browser here? On your machine: %s\n", line);
+}
+
 static bool run(struct server *s, sigset_t *signals, struct err *e)
 {
     struct workers *ws =
@@ -286,7 +320,7 @@ static bool run(struct server *s, sigset_t *signals, struct err *e)
         return false;
     (void)printf("Tulle is at %s\n", s->in.config.origin);
     if (s->setup_url[0])
-        (void)printf("Set up: %s\n", s->setup_url);
+        setup_print(s);
     (void)fflush(stdout);
     LOG(EV_STARTED, LF_STR("url", str_c(s->in.config.origin)), LF_INT("port", s->in.config.port),
         LF_INT("workers", worker_count(&s->in.config)));

@@ -38,7 +38,8 @@ struct caller {
     size_t n_connection_ids;
     bool is_management_audience;       /* may be used at /mcp and /api */
     bool is_proxy_audience;            /* may be used at connections (an API key: both) */
-    struct str audience_connection_id; /* the one connection an access token is for; absent: not
+    struct str audience_connection_id; /* the one connection an access token is for, or "hub", or a
+                                          virtual server (vs_..); absent: not
                                           limited by audience */
     int64_t expires_at;                /* ms; 0: never */
     uint8_t token_digest[32]; /* SHA-256 of the bearer: to ask again whether it still holds */

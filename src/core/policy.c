@@ -42,14 +42,25 @@ static bool has_star(const struct str *patterns, size_t n)
     return false;
 }
 
-static bool is_about(const struct statement *s, struct str place)
+/* Where something is: on a connection (or "org"), perhaps reached through a virtual server. */
+struct place {
+    struct str on, via;
+};
+
+static struct place place_of(const struct policy_target *t)
 {
-    return str_eq(s->on, STR("*")) || str_eq(s->on, place);
+    return (struct place){t->connection_id, t->virtual_id};
+}
+
+static bool is_about(const struct statement *s, struct place place)
+{
+    return str_eq(s->on, STR("*")) || str_eq(s->on, place.on) ||
+           (!str_is_absent(place.via) && str_eq(s->on, place.via));
 }
 
 /* The first statement of the given effect that names this thing at this place, or NULL. */
 static const struct statement *statement_find(const struct caller *c, bool is_deny,
-                                              struct str place, enum kind kind, struct str name)
+                                              struct place place, enum kind kind, struct str name)
 {
     for (size_t i = 0; i < c->n_statements; i++) {
         const struct statement *s = &c->statements[i];
@@ -73,12 +84,13 @@ static bool is_narrowed_by_tools(const struct caller *c)
     return c->tools && !has_star(c->tools, c->n_tools);
 }
 
-static bool key_has_connection(const struct caller *c, struct str connection_id)
+static bool key_has_connection(const struct caller *c, struct place place)
 {
     if (!c->connection_ids)
         return true;
     for (size_t i = 0; i < c->n_connection_ids; i++)
-        if (str_eq(c->connection_ids[i], connection_id))
+        if (str_eq(c->connection_ids[i], place.on) ||
+            (!str_is_absent(place.via) && str_eq(c->connection_ids[i], place.via)))
             return true;
     return false;
 }
@@ -91,7 +103,7 @@ static struct policy_verdict narrow_use(const struct caller *c, enum policy_acti
     bool is_read_only = c->scopes != 0 && !(c->scopes & SCOPE_MCP);
     if (is_read_only && !(c->scopes & SCOPE_MCP_READ))
         return refused(POLICY_SCOPE, NULL);
-    if (!key_has_connection(c, t->connection_id))
+    if (!key_has_connection(c, place_of(t)))
         return refused(POLICY_KEY_CONNECTIONS, NULL);
     if (action == POLICY_TOOL && is_narrowed_by_tools(c) &&
         !any_matches(c->tools, c->n_tools, t->name))
@@ -115,7 +127,7 @@ static struct policy_verdict narrow_manage(const struct caller *c, const struct 
         return refused(POLICY_SCOPE, NULL);
     if (is_narrowed_by_tools(c) && !any_matches(c->tools, c->n_tools, t->name))
         return refused(POLICY_KEY_TOOLS, NULL);
-    if (!str_is_absent(t->connection_id) && !key_has_connection(c, t->connection_id))
+    if (!str_is_absent(t->connection_id) && !key_has_connection(c, place_of(t)))
         return refused(POLICY_KEY_CONNECTIONS, NULL);
     return allowed(granting);
 }
@@ -124,14 +136,14 @@ static struct policy_verdict narrow_manage(const struct caller *c, const struct 
 
 /* May a tool, a resource or a prompt of this connection be allowed to anybody's guess? For
  * POLICY_CONNECT. */
-static bool kind_is_open(const struct caller *c, enum kind kind, struct str connection_id)
+static bool kind_is_open(const struct caller *c, enum kind kind, struct place place)
 {
     bool is_granted = c->builtin_roles != 0;
     for (size_t i = 0; i < c->n_statements; i++) {
         const struct statement *s = &c->statements[i];
         size_t n;
         const struct str *patterns = patterns_of(s, kind, &n);
-        if (n == 0 || !is_about(s, connection_id))
+        if (n == 0 || !is_about(s, place))
             continue;
         if (s->is_deny && has_star(patterns, n))
             return false;
@@ -143,7 +155,7 @@ static bool kind_is_open(const struct caller *c, enum kind kind, struct str conn
 static struct policy_verdict decide_connect(const struct caller *c, const struct policy_target *t)
 {
     for (int kind = 0; kind < N_KINDS; kind++)
-        if (kind_is_open(c, (enum kind)kind, t->connection_id))
+        if (kind_is_open(c, (enum kind)kind, place_of(t)))
             return narrow_use(c, POLICY_CONNECT, t, NULL);
     return refused(POLICY_NOT_GRANTED, NULL);
 }
@@ -156,12 +168,12 @@ static struct policy_verdict decide_use(const struct caller *c, enum policy_acti
                                                  : KIND_PROMPT;
     if (action == POLICY_TOOL && !t->is_tool_enabled)
         return refused(POLICY_DISABLED, NULL);
-    const struct statement *deny = statement_find(c, true, t->connection_id, kind, t->name);
+    const struct statement *deny = statement_find(c, true, place_of(t), kind, t->name);
     if (deny)
         return refused(POLICY_DENIED_BY_STATEMENT, deny);
     if (c->builtin_roles != 0)
         return narrow_use(c, action, t, NULL);
-    const struct statement *allow = statement_find(c, false, t->connection_id, kind, t->name);
+    const struct statement *allow = statement_find(c, false, place_of(t), kind, t->name);
     return allow ? narrow_use(c, action, t, allow) : refused(POLICY_NOT_GRANTED, NULL);
 }
 
@@ -171,7 +183,8 @@ static struct policy_verdict decide_use(const struct caller *c, enum policy_acti
  */
 static struct policy_verdict decide_manage(const struct caller *c, const struct policy_target *t)
 {
-    const struct statement *deny = statement_find(c, true, STR("org"), KIND_TOOL, t->name);
+    const struct place org = {.on = STR("org")};
+    const struct statement *deny = statement_find(c, true, org, KIND_TOOL, t->name);
     if (deny)
         return refused(POLICY_DENIED_BY_STATEMENT, deny);
     bool is_operators = (t->manage_roles & MANAGE_OPERATOR) != 0 && c->is_operator;
@@ -180,7 +193,7 @@ static struct policy_verdict decide_manage(const struct caller *c, const struct 
         return narrow_manage(c, t, NULL);
     if (!is_member(c))
         return refused(POLICY_NOT_MEMBER, NULL);
-    const struct statement *allow = statement_find(c, false, STR("org"), KIND_TOOL, t->name);
+    const struct statement *allow = statement_find(c, false, org, KIND_TOOL, t->name);
     if (allow && (t->manage_roles & (ROLE_ADMIN | ROLE_MEMBER)) != 0)
         return narrow_manage(c, t, allow);
     return refused(POLICY_NOT_GRANTED, NULL);

@@ -24,6 +24,8 @@ enum policy_action {
 };
 struct policy_target {
     struct str connection_id; /* conn_..; POLICY_MANAGE: the one the tool is about, or absent */
+    struct str virtual_id; /* vs_..: the virtual server through which it is reached; absent: none.
+                              Statements and keys may name it in the connection's stead */
     struct str name;
     enum effect
         effect; /* the administrator's mark of a proxied tool; the effect of a management tool */

@@ -37,15 +37,17 @@ struct http_request {
     const struct http_header *headers;
     size_t n_headers;
     struct str body;
-    char peer[46]; /* address text of the TCP peer */
+    char peer[46]; /* the client's address: the TCP peer, or who stands behind TRUSTED_PROXIES */
     bool peer_is_loopback;
+    bool peer_is_shared; /* many clients may have this address: no limit counts by it */
     bool is_tls;
     char request_id[36]; /* NUL-ended, made here */
     struct trace trace;
-    int64_t started_us;   /* clock_mono_us when the head was complete */
-    const void *route;    /* set by on_head */
-    struct str params[4]; /* path parameters, set by on_head */
-    void *user;           /* the handler's */
+    int64_t started_us;       /* clock_mono_us when the head was complete */
+    const void *route;        /* set by on_head */
+    struct str params[4];     /* path parameters, set by on_head */
+    void *user;               /* the handler's */
+    struct http_inner *inner; /* io/http_inner.h: who takes the answer; NULL: a connection */
     /* what has been answered, for the access log */
     struct str failure; /* what went wrong, for the log only; absent: nothing */
     int answered_status;
@@ -62,6 +64,11 @@ const char *http_reason(int status);
 void http_note_failure(struct http_request *rq, const struct err *e);
 
 /* ---- answering; from the request's fiber ---- */
+
+/* From now on the client's leaving does not cancel the handler: its answer may be fetched another
+ * way. What is written to a client that left is still refused with ERR_CANCELLED. */
+void http_outlive_client(struct http_request *rq);
+bool http_client_has_left(const struct http_request *rq);
 
 /* Adds a header to the answer (copied into the arena). Before http_answer / http_stream_begin.
    Names and values with CR, LF or NUL are a bug(). Content-Length, Transfer-Encoding, Connection

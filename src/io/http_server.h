@@ -17,6 +17,7 @@ struct http_server_config {
     size_t n_addresses;
     int port;
     const char *tls_cert_pem, *tls_key_pem; /* contents, or NULL */
+    const char *trusted_proxies;            /* TRUSTED_PROXIES, or NULL */
     void *context;                          /* for rq->context */
     /* The head is complete: route it. Returns the largest body in bytes that will be read. Must not
      * wait. */

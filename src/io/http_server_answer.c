@@ -2,6 +2,7 @@
 #include <microhttpd.h>
 
 #include "base/text.h"
+#include "io/http_inner.h"
 #include "io/http_server_parts.h"
 #include "log/metrics.h"
 
@@ -21,9 +22,13 @@ static bool breaks_line(struct str s)
 
 void http_set_header(struct http_request *rq, struct str name, struct str value)
 {
-    struct server_request *r = request_of(rq);
     if (name.n == 0 || breaks_line(name) || breaks_line(value))
         bug("a header that would break its line");
+    if (rq->inner) {
+        http_inner_set_header(rq->inner, name, value);
+        return;
+    }
+    struct server_request *r = request_of(rq);
     if (is_framing(name) || value.n == 0) /* the library refuses empty values */
         return;
     struct answer_header *h = arena_alloc(rq->arena, sizeof *h);
@@ -39,23 +44,43 @@ void http_set_header(struct http_request *rq, struct str name, struct str value)
 
 bool http_is_answered(const struct http_request *rq)
 {
+    if (rq->inner)
+        return rq->inner->is_answered || rq->inner->is_stream;
     const struct server_request *r = request_of(rq);
     return r->is_answered || r->stream;
 }
 
 void http_answer(struct http_request *rq, int status, struct str content_type, struct str body)
 {
+    if (status < 200 || status > 599)
+        bug("an answer's status");
+    if (rq->inner) {
+        http_inner_answer(rq->inner, status, content_type, body);
+        return;
+    }
     struct server_request *r = request_of(rq);
     if (http_is_answered(rq))
         bug("a request is answered twice");
-    if (status < 200 || status > 599)
-        bug("an answer's status");
     r->is_answered = true;
     r->content_type = content_type.n ? arena_cstr(rq->arena, content_type) : NULL;
     r->body_out = body;
     rq->answered_status = status;
     rq->answered_bytes = rq->method == HTTP_HEAD ? 0 : (int64_t)body.n;
     server_request_wake(r);
+}
+
+void http_outlive_client(struct http_request *rq)
+{
+    if (!rq->inner)
+        request_of(rq)->outlives_client = true;
+}
+
+bool http_client_has_left(const struct http_request *rq)
+{
+    if (rq->inner)
+        return rq->inner->is_over;
+    const struct server_request *r = request_of(rq);
+    return r->client_left || !r->conn;
 }
 
 static bool headers_add(struct server_request *r, struct MHD_Response *response)

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/rand.h"
 #include "base/text.h"
+#include "io/client_address.h"
 #include "io/http_server_parts.h"
 
 struct head {
@@ -154,7 +155,8 @@ static size_t head_bytes(struct MHD_Connection *mhd)
 }
 
 /* Into the arena: a fiber may outlive the connection that holds the originals. */
-static bool headers_copy(struct http_request *rq, const struct head *h, struct err *e)
+static bool headers_copy(struct http_request *rq, const struct head *h, struct http_header **out,
+                         struct err *e)
 {
     struct http_header *headers = arena_alloc(rq->arena, (h->n + 1) * sizeof *headers);
     char *at = arena_alloc(rq->arena, h->bytes + 1);
@@ -170,6 +172,7 @@ static bool headers_copy(struct http_request *rq, const struct head *h, struct e
         headers[i].value = (struct str){at, value.n};
         at += value.n;
     }
+    *out = headers;
     rq->headers = headers;
     rq->n_headers = h->n;
     return true;
@@ -254,6 +257,7 @@ bool server_head_read(struct server_request *r, struct MHD_Connection *mhd, cons
                       const char *version, struct err *e)
 {
     struct http_request *rq = &r->rq;
+    struct http_header *headers = NULL;
     struct head h;
     h.n = h.bytes = 0;
     h.pooled = r->target.n + count_of(r->target, '&') * POOL_ENTRY;
@@ -268,7 +272,7 @@ bool server_head_read(struct server_request *r, struct MHD_Connection *mhd, cons
     rq->method_name = arena_dup(rq->arena, str_c(method));
     rq->method = method_of(rq->method_name);
     trace_start(&rq->trace, http_header_get(h.headers, h.n, STR("traceparent")));
-    if (!headers_copy(rq, &h, e) || !head_check(&h, version, e))
+    if (!headers_copy(rq, &h, &headers, e) || !head_check(&h, version, e))
         return false;
     if (!is_token(rq->method_name))
         return err_set(e, ERR_BAD_REQUEST, "the request's method is malformed");
@@ -280,5 +284,8 @@ bool server_head_read(struct server_request *r, struct MHD_Connection *mhd, cons
      * never taken for a request. */
     r->must_close = h.codings > 0;
     r->expects_continue = str_ieq(http_request_header(rq, STR("expect")), STR("100-continue"));
-    return target_read(r, version, h.host, e);
+    if (!target_read(r, version, h.host, e))
+        return false;
+    client_address_set(rq, headers, r->server->config.trusted_proxies);
+    return true;
 }

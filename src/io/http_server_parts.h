@@ -115,6 +115,7 @@ struct server_request {
     bool is_answered;  /* http_answer */
     bool must_close;   /* Connection: close */
     bool client_left;
+    bool outlives_client; /* its handler goes on when the client leaves */
 
     struct answer_header *headers, **headers_end;
     const char *content_type; /* or NULL */

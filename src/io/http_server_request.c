@@ -96,7 +96,7 @@ void server_request_client_left(struct server_request *r)
     if (!r->is_started || r->is_answered || (r->stream && r->stream->is_cut))
         return;
     r->client_left = true;
-    if (r->fiber)
+    if (r->fiber && !r->outlives_client)
         fiber_cancel(r->fiber);
     if (r->stream)
         server_stream_client_left(r);
@@ -114,7 +114,7 @@ void server_request_completed(struct server_request *r, bool has_failed)
         server_conn_read_no_more(c);
     if (has_failed && !was_cut) {
         r->client_left = true;
-        if (r->fiber && !r->is_answered)
+        if (r->fiber && !r->is_answered && !r->outlives_client)
             fiber_cancel(r->fiber);
     }
     if (r->stream)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "io/http_inner.h"
 #include "io/http_server_parts.h"
 #include "log/metrics.h"
 
@@ -93,6 +94,8 @@ static void on_keepalive(struct loop_timer *t)
 bool http_stream_begin(struct http_request *rq, int status, struct str content_type, int64_t length,
                        struct err *e)
 {
+    if (rq->inner)
+        return http_inner_begin(rq->inner, status, content_type, e);
     struct server_request *r = request_of(rq);
     if (http_is_answered(rq))
         bug("a request is answered twice");
@@ -126,6 +129,9 @@ static struct server_stream *stream_of(const struct http_request *rq)
 
 bool http_stream_push(struct http_request *rq, struct str bytes)
 {
+    struct err ignored;
+    if (rq->inner)
+        return http_inner_bytes(rq->inner, bytes, false, &ignored);
     struct server_request *r = request_of(rq);
     struct server_stream *st = stream_of(rq);
     if (!is_open(r))
@@ -161,6 +167,8 @@ static bool wait_for_room(struct server_request *r, struct err *e)
 
 bool http_stream_write(struct http_request *rq, struct str bytes, struct err *e)
 {
+    if (rq->inner)
+        return http_inner_bytes(rq->inner, bytes, true, e);
     struct server_request *r = request_of(rq);
     struct server_stream *st = stream_of(rq);
     while (is_open(r)) {
@@ -179,6 +187,8 @@ bool http_stream_write(struct http_request *rq, struct str bytes, struct err *e)
 
 void http_stream_keepalive(struct http_request *rq, int64_t silent_ms, struct str comment)
 {
+    if (rq->inner) /* the stream that carries it has its own */
+        return;
     struct server_request *r = request_of(rq);
     struct server_stream *st = stream_of(rq);
     loop_timer_stop(rq->loop, &st->keepalive);
@@ -191,6 +201,10 @@ void http_stream_keepalive(struct http_request *rq, int64_t silent_ms, struct st
 
 void http_stream_end(struct http_request *rq)
 {
+    if (rq->inner) {
+        http_inner_end(rq->inner, true);
+        return;
+    }
     struct server_stream *st = stream_of(rq);
     st->is_ended = true;
     loop_timer_stop(rq->loop, &st->keepalive);
@@ -210,6 +224,10 @@ static void connection_cut(const struct server_request *r)
 
 void http_stream_cut(struct http_request *rq)
 {
+    if (rq->inner) {
+        http_inner_end(rq->inner, false);
+        return;
+    }
     struct server_request *r = request_of(rq);
     struct server_stream *st = stream_of(rq);
     if (st->is_cut)
@@ -226,6 +244,10 @@ void http_stream_cut(struct http_request *rq)
 
 void http_stream_detach(struct http_request *rq, void (*on_close)(void *arg), void *arg)
 {
+    if (rq->inner) {
+        http_inner_detach(rq->inner, on_close, arg);
+        return;
+    }
     struct server_stream *st = stream_of(rq);
     st->is_detached = true;
     st->on_close = on_close;

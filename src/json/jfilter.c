@@ -61,6 +61,11 @@ void jfilter_init(struct jfilter *f, struct str new_id)
     *f = (struct jfilter){.new_id = new_id, .state = AT_START};
 }
 
+void jfilter_stamp_with(struct jfilter *f, const struct jfilter_stamp *stamp)
+{
+    f->stamp = stamp;
+}
+
 void jfilter_end(struct jfilter *f)
 {
     *f = (struct jfilter){0};
@@ -233,18 +238,41 @@ static enum step utf8_next(struct jfilter *f, unsigned char c)
     return STEP_OK;
 }
 
-/* A top-level name is complete: is it one that matters? */
+/* Names are read at the top, and in a result that is to be stamped. */
+static bool is_name_read(const struct jfilter *f)
+{
+    return f->depth == 1 || (f->depth == 2 && f->in_result);
+}
+
+/* A name within the result that is stamped. */
+static enum step result_key_done(struct jfilter *f, struct str raw)
+{
+    static const struct str ours[] = {STR("resultType"), STR("ttlMs"), STR("cacheScope")};
+    f->is_meta_next = jscan_string_eq(raw, STR("_meta"));
+    if (f->is_meta_next && f->saw_meta)
+        return expected(f, NULL);
+    f->saw_meta = f->saw_meta || f->is_meta_next;
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (jscan_string_eq(raw, ours[i]) && str_find(f->stamp->members, ours[i]) != SIZE_MAX)
+            return expected(f, NULL);
+    return STEP_OK;
+}
+
+/* A name is complete: is it one that matters? */
 static enum step key_done(struct jfilter *f)
 {
     f->is_key = false;
     (void)go(f, AT_COLON, 0);
-    if (f->depth != 1 || f->n_key >= JFILTER_KEY_SIZE - 1)
+    if (!is_name_read(f) || f->n_key >= JFILTER_KEY_SIZE - 1)
         return STEP_OK;
     char quoted[JFILTER_KEY_SIZE + 1];
     quoted[0] = '"';
     memcpy(quoted + 1, f->key, f->n_key); /* the closing quote is its last byte */
     struct str raw = {quoted, f->n_key + 1};
+    if (f->depth == 2)
+        return result_key_done(f, raw);
     f->is_id_next = jscan_string_eq(raw, STR("id"));
+    f->is_result_next = f->stamp && jscan_string_eq(raw, STR("result"));
     bool *saw = f->is_id_next                         ? &f->saw_id
                 : jscan_string_eq(raw, STR("result")) ? &f->saw_result
                 : jscan_string_eq(raw, STR("error"))  ? &f->saw_error
@@ -314,7 +342,7 @@ static enum step byte_next(struct jfilter *f, unsigned char c)
 {
     switch ((enum state)f->state) {
     case IN_STRING:
-        if (f->is_key && f->depth == 1 && f->n_key < JFILTER_KEY_SIZE)
+        if (f->is_key && is_name_read(f) && f->n_key < JFILTER_KEY_SIZE)
             f->key[f->n_key++] = (char)c;
         return string_next(f, c);
     case IN_NUMBER:
@@ -345,6 +373,47 @@ static bool is_between(const struct jfilter *f)
     return f->state < IN_STRING;
 }
 
+static void flush(const unsigned char **from, const unsigned char *to, struct buf *out)
+{
+    buf_add(out, (struct str){(const char *)*from, (size_t)(to - *from)});
+    *from = to;
+}
+
+/* Before the byte at p, which is no space and stands between tokens: what the stamp owes. */
+static void stamp_before(struct jfilter *f, const unsigned char *p, const unsigned char **from,
+                         struct buf *out)
+{
+    bool is_end = f->in_result && f->depth == 2 && *p == '}' &&
+                  (f->state == AT_AFTER || f->state == AT_FIRST_KEY);
+    if (f->is_comma_due && *p == '"') {
+        flush(from, p, out);
+        buf_add(out, STR(","));
+    }
+    f->is_comma_due = false;
+    if (is_end && !f->saw_meta) {
+        flush(from, p, out);
+        buf_add(out, STR(",\"_meta\":{"));
+        buf_add(out, f->stamp->meta);
+        buf_add(out, STR("}"));
+    }
+    f->in_result = f->in_result && !is_end;
+}
+
+/* After the first byte of a value: an object that receives members. */
+static void stamp_after(struct jfilter *f, const unsigned char *p, const unsigned char **from,
+                        struct buf *out)
+{
+    bool is_object = *p == '{' && f->state == AT_FIRST_KEY;
+    struct str with = f->is_result_next ? f->stamp->members : f->stamp->meta;
+    f->in_result = f->in_result || (is_object && f->is_result_next);
+    f->is_result_next = f->is_meta_next = false;
+    if (!is_object)
+        return;
+    flush(from, p + 1, out);
+    buf_add(out, with);
+    f->is_comma_due = true;
+}
+
 /*
  * Takes the byte at p. `from` is the first byte of the chunk not yet written or dropped; it moves
  * at both ends of the id's value. A number is over only with the byte after it, which is then taken
@@ -360,14 +429,24 @@ static bool take(struct jfilter *f, const unsigned char *p, const unsigned char 
         f->is_id_next = false;
         f->at_id = true;
     }
+    bool is_token = f->stamp && is_between(f) && !jchars_is_space(*p);
+    bool is_value = is_token && f->state == AT_VALUE && (f->is_result_next || f->is_meta_next);
+    if (is_token && (f->is_comma_due || f->in_result))
+        stamp_before(f, p, from, out);
     enum step step = byte_next(f, *p);
     if (step == STEP_FAILED)
         return false;
+    if (is_value)
+        stamp_after(f, p, from, out);
     if (f->at_id && f->depth == 1 && is_between(f)) {
         f->at_id = false;
         *from = step == STEP_AGAIN ? p : p + 1;
     }
-    return step != STEP_AGAIN || byte_next(f, *p) == STEP_OK;
+    if (step != STEP_AGAIN)
+        return true;
+    if (f->in_result)
+        stamp_before(f, p, from, out); /* the byte that ended a number may end the result */
+    return byte_next(f, *p) == STEP_OK;
 }
 
 bool jfilter_feed(struct jfilter *f, struct str chunk, struct buf *out, struct err *e)
@@ -378,7 +457,7 @@ bool jfilter_feed(struct jfilter *f, struct str chunk, struct buf *out, struct e
                         *end = start + chunk.n;
     for (const unsigned char *p = start; p < end; p++) {
         bool is_plain =
-            f->state == IN_STRING && f->sub == STRING_PLAIN && !(f->is_key && f->depth == 1);
+            f->state == IN_STRING && f->sub == STRING_PLAIN && !(f->is_key && is_name_read(f));
         if (is_plain) {
             const unsigned char *stop = jchars_plain(p, end);
             f->offset += (size_t)(stop - p);

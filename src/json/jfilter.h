@@ -1,7 +1,7 @@
 /*
  * An incremental, validating JSON filter: bytes go in as they arrive from a server and come out for
- * the client, with the value of the top-level member "id" replaced. Bounded memory however large
- * the answer.
+ * the client, with the value of the top-level member "id" replaced and, if wanted, members put into
+ * "result". Bounded memory however large the answer.
  */
 #pragma once
 
@@ -9,12 +9,22 @@
 #include "base/err.h"
 
 enum {
-    JFILTER_KEY_SIZE = 40
-}; /* "result" with every letter as \uXXXX, in quotes, and one more byte */
+    JFILTER_KEY_SIZE = 64
+}; /* "resultType" with every letter as \uXXXX, in quotes, and one more byte */
+
+/* What a top-level "result" that is an object receives. Raw members, not empty, without a comma at
+ * either end: `"resultType":"complete"`. */
+struct jfilter_stamp {
+    struct str members; /* at its front; the server's own of these names are refused */
+    struct str meta;    /* into its "_meta", which is made when there is none */
+};
 
 /* All but new_id and the saw_ marks is private. */
 struct jfilter {
     struct str new_id; /* raw JSON to write in place of the value of the top-level "id"; borrowed */
+    const struct jfilter_stamp *stamp; /* NULL: nothing; borrowed */
+    bool is_result_next, in_result, is_meta_next, saw_meta;
+    bool is_comma_due;          /* the stamp stands at the front of an object that may be empty */
     char key[JFILTER_KEY_SIZE]; /* the top-level key being read, as written; longer ones do not
                                    matter here */
     size_t n_key;
@@ -34,6 +44,8 @@ struct jfilter {
 };
 
 void jfilter_init(struct jfilter *f, struct str new_id);
+/* To be called before the first byte. */
+void jfilter_stamp_with(struct jfilter *f, const struct jfilter_stamp *stamp);
 void jfilter_end(struct jfilter *f);
 /*
  * Takes one chunk; appends what may be passed on to `out`. Accepts what jscan_object accepts, but

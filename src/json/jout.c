@@ -126,6 +126,15 @@ void jout_key(struct jout *j, struct str key)
     j->after_key = true;
 }
 
+void jout_raw_key(struct jout *j, struct str raw)
+{
+    ensure(j->depth > 0 && !j->after_key);
+    item(j);
+    buf_add(j->out, raw);
+    buf_add_char(j->out, ':');
+    j->after_key = true;
+}
+
 void jout_str(struct jout *j, struct str s)
 {
     if (str_is_absent(s)) {

@@ -16,6 +16,8 @@ void jout_object_end(struct jout *j); /* } */
 void jout_array(struct jout *j);
 void jout_array_end(struct jout *j);
 void jout_key(struct jout *j, struct str key);
+void jout_raw_key(struct jout *j,
+                  struct str raw); /* a member's name as another text has it, with quotes */
 void jout_str(struct jout *j,
               struct str s); /* absent writes null; invalid UTF-8 bytes become U+FFFD */
 void jout_i64(struct jout *j, int64_t v);

@@ -85,7 +85,9 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
 {
     *out = (struct credential){0};
     const struct connection *conn = &entry->conn;
-    if (str_eq(conn->auth, STR("none")))
+    /* The environment of a program is no authentication, and may be none at all. */
+    bool is_stdio = str_eq(conn->transport, STR("stdio"));
+    if (!is_stdio && str_eq(conn->auth, STR("none")))
         return true;
     bool is_personal = str_eq(conn->credential_scope, STR("user"));
     struct str owner = is_personal ? user_id : STR("");
@@ -93,6 +95,8 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
     if (!registry_credential(sv, a, entry, owner, &row, e)) {
         if (e->code != ERR_NOT_FOUND)
             return false;
+        if (is_stdio && !is_personal && str_eq(conn->env_names, STR("[]")))
+            return true;
         return err_set(e, ERR_UPSTREAM_AUTH,
                        is_personal
                            ? "you have set no credential for this connection yet: call "

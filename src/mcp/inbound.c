@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "json/jscan.h"
 
 /* True when a header value lists `type` (its media range, or one that covers it). Parameters are
  * ignored. */
@@ -65,14 +66,30 @@ static bool name_header_decode(struct http_request *rq, struct str value, struct
            err_set(e, ERR_HEADER_MISMATCH, "Mcp-Name is not valid base64 within =?base64?...?=");
 }
 
-/* What Mcp-Name must say for this method; absent where the header is not required. */
-static struct str name_expected(const struct rpc_message *m)
+struct str inbound_header_name(struct arena *a, const struct rpc_message *m)
 {
+    struct str task;
     if (str_eq(m->method, STR("tools/call")) || str_eq(m->method, STR("prompts/get")))
         return m->name_text;
     if (str_eq(m->method, STR("resources/read")))
         return m->uri_text;
+    bool is_task = str_eq(m->method, STR("tasks/get")) || str_eq(m->method, STR("tasks/update")) ||
+                   str_eq(m->method, STR("tasks/cancel"));
+    if (is_task && !str_is_absent(m->task_id) && jscan_type(m->task_id) == JTYPE_STRING &&
+        jscan_string(a, m->task_id, &task))
+        return task;
     return STR_NONE;
+}
+
+/* Intermediaries pass on Mcp-Param-*; more than can be carried are refused, not lost. */
+static bool param_headers_count(const struct http_request *rq, struct err *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rq->n_headers; i++)
+        n += str_ieq(str_slice(rq->headers[i].name, 0, 10), STR("Mcp-Param-")) ? 1 : 0;
+    return n <= LIMIT_PARAM_HEADERS ||
+           err_set(e, ERR_BAD_REQUEST, "there are %zu Mcp-Param headers, expected at most %d", n,
+                   (int)LIMIT_PARAM_HEADERS);
 }
 
 static bool header_once(struct http_request *rq, struct str name, struct str *value, struct err *e)
@@ -104,7 +121,9 @@ static bool stateless_headers_check(struct http_request *rq, struct inbound *in,
         return err_set(e, ERR_HEADER_MISMATCH,
                        "Mcp-Method is \"%.*s\", the body's method is \"%.*s\"",
                        STR_FMT(str_slice(method, 0, 60)), STR_FMT(str_slice(m->method, 0, 60)));
-    struct str wanted = name_expected(m);
+    if (!param_headers_count(rq, e))
+        return false;
+    struct str wanted = inbound_header_name(rq->arena, m);
     if (str_is_absent(wanted))
         return true;
     if (!name_header_decode(rq, name, &decoded, e))

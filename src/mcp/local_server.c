@@ -1,6 +1,7 @@
 /* The management MCP server. */
 #include "mcp/local_server.h"
 
+#include "auth/oauth/challenge.h"
 #include "base/limits.h"
 #include "core/services.h"
 #include "io/forms.h"
@@ -20,8 +21,9 @@ struct local {
 
 #define INSTRUCTIONS                                                                               \
     "Tulle's management server: every administrative act is a tool here (ORGANIZATION_*, "         \
-    "CONNECTION_*, API_KEY_*, USER_*). The tools of the registered servers are not here: they "    \
-    "are at /mcp/<connection id or slug>, one address for each connection; CONNECTION_LIST names " \
+    "CONNECTION_*, VIRTUAL_SERVER_*, API_KEY_*, USER_*). The tools of the registered servers are " \
+    "not here: all that you may use are at /mcp/hub, those of one server at /mcp/<connection id "  \
+    "or slug>, and a chosen set at /mcp/vs_...; CONNECTION_LIST and VIRTUAL_SERVER_LIST name "     \
     "them."
 
 static void answer_result(struct local *l, struct str result)
@@ -173,8 +175,7 @@ static bool method_tools_call(struct local *l, struct jout *j, struct err *e)
     struct str arguments = str_is_absent(m->arguments) ? STR("{}") : m->arguments;
     bool is_good = l->sv->tools->call(&l->use, m->name_text, arguments, &outcome, &is_unknown, e);
     if (!is_good && e->code == ERR_INSUFFICIENT_SCOPE) {
-        http_set_header(l->rq, STR("WWW-Authenticate"),
-                        STR("Bearer error=\"insufficient_scope\", scope=\"mcp:manage\""));
+        challenge_set(l->rq, CHALLENGE_INSUFFICIENT);
         l->status = 403;
         return false;
     }

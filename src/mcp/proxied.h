@@ -31,11 +31,18 @@ enum method_kind {
                      connection */
 };
 
+/* The aggregate (mcp/aggregate.h) through which a message came: how its answer names things. */
+struct proxied_view {
+    struct str server;     /* the connection's slug, which URIs carry there */
+    struct str virtual_id; /* vs_..., or absent */
+};
+
 struct proxied {
     struct http_request *rq;
     struct services *sv;
     struct arena *a;
     const struct caller *caller;
+    const struct proxied_view *view; /* NULL: the connection's own address */
     struct inbound in;
     struct registry_entry *entry;
     struct credential cred;
@@ -45,6 +52,12 @@ struct proxied {
     struct session session;             /* the client's; session.key absent: none */
     struct upstream_session pooled;     /* used when the client has none */
     bool is_pooled;
+    struct client_session *client; /* a session that Tulle keeps (mcp/client_sessions.h), or NULL */
+    bool is_s2m;                   /* ... and its server is stateless (mcp/s2m.h) ... */
+    struct str definition;         /* ... whose called tool is defined so; absent: not known */
+    bool is_m2s;                   /* a stateless client at a session server (mcp/m2s.h) ... */
+    struct str capabilities;       /* ... and what the pooled session declares for it */
+    int answer_status;             /* of a JSON answer when it is not 200; 0 otherwise */
     struct str hop_id,
         hop_token;       /* raw JSON: what the server sees for the client's id and progress token */
     bool is_streaming;   /* the answer to the client is an event stream ... */
@@ -65,11 +78,32 @@ bool proxied_decide(struct proxied *p, struct err *e) must_use;
 bool proxied_may_see(const struct proxied *p, enum policy_action action, struct str name,
                      const struct connection_tool *tool);
 
+/* ---- proxied_ask.c ---- */
+/* Asks p->client what a session server wants to know and posts its answer. False: the call is over.
+ */
+bool proxied_ask(struct proxied *p, const struct rpc_message *m, struct err *e) must_use;
+
+/* ---- proxied_view.c ---- */
+/* The URIs of a whole response as the aggregate shows them. Unchanged without a view. */
+bool proxied_view_response(struct proxied *p, struct str *response, struct err *e) must_use;
+/* One URI. STR_NONE: no memory, or it cannot be shown there. */
+struct str proxied_view_uri(const struct proxied *p, struct arena *a, struct str uri) must_use;
+
+/* ---- proxied_call.c ---- */
+/* Runs a message for which in, entry and view are set: judged, sent, answered, recorded. */
+void proxied_run(struct proxied *p);
+/* Answers a failure and records it. */
+void proxied_fail(struct proxied *p, struct err *e);
+
 /* ---- proxied_forward.c ---- */
 /* The client's bytes with id, progress token, tool name and cursor replaced, and sent. Retries once
  * when a pooled session is gone. */
-struct http_exchange *proxied_forward(struct proxied *p, struct http_answer_head *head,
-                                      struct err *e) must_use;
+struct exchange *proxied_forward(struct proxied *p, struct http_answer_head *head,
+                                 struct err *e) must_use;
+/* The steps of it. */
+bool proxied_ids_choose(struct proxied *p, struct err *e) must_use;
+bool proxied_body(struct proxied *p, struct str *out, struct err *e) must_use;
+struct pool_who proxied_pool_who(const struct proxied *p);
 /* The message towards the server, filled from p but for the body. */
 void proxied_message(struct proxied *p, struct upstream_message *m);
 /* Answers a request of the server's that cannot reach the client: {} to ping, -32601 to the rest.
@@ -89,8 +123,16 @@ bool proxied_cursor_open(struct proxied *p, struct str sealed_raw, struct str *r
 /* ---- proxied_answer.c ---- */
 /* Passes the server's answer on to the client, JSON or event stream, and records the call before
  * its last byte. */
-bool proxied_answer(struct proxied *p, struct http_exchange *x, const struct http_answer_head *head,
+bool proxied_answer(struct proxied *p, struct exchange *x, const struct http_answer_head *head,
                     struct err *e) must_use;
+/* Its steps. Begins the event stream to the client with what has been gathered; writes one event,
+ * or gathers it while the stream has not begun; rewrites, records and answers the response. */
+bool proxied_stream_open(struct proxied *p, struct err *e) must_use;
+bool proxied_event(struct proxied *p, struct str message, struct err *e) must_use;
+bool proxied_finish(struct proxied *p, const struct upstream_response *r, int status,
+                    struct err *e) must_use;
+/* Sends a whole response as it is, as JSON or as the last event. */
+bool proxied_send(struct proxied *p, struct str text, int status, struct err *e) must_use;
 /* One message of the server's that is not the response, rewritten for this client into *out;
  * absent: not for the client. */
 bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_message *m,
@@ -105,7 +147,12 @@ struct session_ref proxied_session_ref(const struct proxied *p);
 /* ---- proxied_relay.c ---- */
 /* Hands a stream that may last (GET, subscriptions/listen) over to a small record, without this
  * fiber. Takes x. */
-bool proxied_relay(struct proxied *p, struct http_exchange *x, struct err *e) must_use;
+bool proxied_relay(struct proxied *p, struct exchange *x, struct err *e) must_use;
+
+/* The same without a server's stream behind it: begins with `first`; on_close(arg) once, when it is
+ * over. http_stream_push feeds it. */
+bool proxied_relay_own(struct proxied *p, struct str first, void (*on_close)(void *arg), void *arg,
+                       struct err *e) must_use;
 
 /* ---- proxied_audit.c ---- */
 bool proxied_reserve(struct proxied *p, struct err *e) must_use;

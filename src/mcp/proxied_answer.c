@@ -4,7 +4,10 @@
 #include "json/jfilter.h"
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
+#include "mcp/m2s_parts.h"
+#include "mcp/m2s_result.h"
 #include "mcp/proxied.h"
+#include "mcp/upstream_resume.h"
 
 /* Up to here an answer is held and judged whole; beyond, it streams through the filter in bounded
  * memory. */
@@ -47,7 +50,7 @@ static bool response_record(struct proxied *p, const struct upstream_response *r
 
 /* Events of a short stream are gathered and answered in one piece; the stream to the client begins
  * when the server makes us wait. */
-static bool event_write(struct proxied *p, struct str message, struct err *e)
+bool proxied_event(struct proxied *p, struct str message, struct err *e)
 {
     if (!p->is_stream_open) {
         sse_write_event(&p->early, STR("message"), STR_NONE, message);
@@ -71,9 +74,8 @@ static void stream_headers(struct proxied *p)
     http_set_header(p->rq, STR("X-Accel-Buffering"), STR("no"));
 }
 
-static bool stream_open(void *arg, struct err *e)
+bool proxied_stream_open(struct proxied *p, struct err *e)
 {
-    struct proxied *p = arg;
     if (!p->is_streaming)
         return true;
     stream_headers(p);
@@ -84,13 +86,21 @@ static bool stream_open(void *arg, struct err *e)
     return p->early.n == 0 || http_stream_write(p->rq, buf_str(&p->early), e);
 }
 
+static bool on_wait(void *arg, struct err *e)
+{
+    struct proxied *p = arg;
+    return p->is_stream_open || proxied_stream_open(p, e); /* a question may have opened it */
+}
+
 /* ---- messages before the response ---- */
 
 static bool translate_notification(struct proxied *p, struct arena *a, const struct rpc_message *m,
                                    struct str *out)
 {
     *out = m->raw;
-    if (str_eq(m->method, STR("notifications/progress"))) {
+    if (p->is_m2s && !m2s_is_for_client(p, m))
+        *out = STR_NONE;
+    else if (str_eq(m->method, STR("notifications/progress"))) {
         /* Only of this request, and only if its sender asked for it. */
         if (str_is_absent(p->in.msg.progress_token) || str_is_absent(m->params_progress_token) ||
             !hop_id_same(a, m->params_progress_token, p->hop_token))
@@ -106,6 +116,10 @@ static bool translate_notification(struct proxied *p, struct arena *a, const str
                !str_is_absent(m->uri_text) &&
                !proxied_may_see(p, POLICY_RESOURCE, m->uri_text, NULL)) {
         *out = STR_NONE;
+    } else if (str_eq(m->method, STR("notifications/resources/updated")) && p->view) {
+        struct str shown = proxied_view_uri(p, a, m->uri);
+        *out = str_is_absent(shown) ? STR_NONE
+                                    : rpc_replace(a, m->raw, &(struct rpc_edit){m->uri, shown}, 1);
     }
     return true;
 }
@@ -133,26 +147,50 @@ static bool on_message(void *arg, const struct rpc_message *m, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct str text;
     bool is_good = proxied_translate(p, a, m, &text, e);
-    if (is_good && m->kind == RPC_REQUEST && (str_is_absent(text) || !p->is_streaming))
+    if (is_good && m->kind == RPC_REQUEST && p->client && p->view)
+        is_good = proxied_ask(p, m, e);
+    else if (is_good && m->kind == RPC_REQUEST && (str_is_absent(text) || !p->is_streaming))
         proxied_refuse_request(p, m);
     else if (is_good && !str_is_absent(text) && p->is_streaming)
-        is_good = event_write(p, text, e);
+        is_good = proxied_event(p, text, e);
     arena_end(a);
     return is_good;
 }
 
 /* ---- whole answers ---- */
 
-static bool finish(struct proxied *p, const struct upstream_response *r, int status, struct err *e)
+/* Some errors have a status of their own for stateless clients (MCP 2026-07-28, Streamable HTTP).
+ * Servers over stdio and of the session era do not know it. */
+static int status_of(const struct proxied *p, const struct upstream_response *r, int status)
+{
+    static const enum err_code own[] = {ERR_METHOD_NOT_FOUND, ERR_HEADER_MISMATCH,
+                                        ERR_MISSING_CAPABILITY, ERR_UNSUPPORTED_VERSION};
+    if (p->answer_status)
+        return p->answer_status;
+    if (p->in.era != ERA_STATELESS || str_is_absent(r->error) || status != 200)
+        return status;
+    int64_t code = m2s_error_code(r->error);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (code == err_rpc(own[i]))
+            return err_http(own[i]);
+    return status;
+}
+
+bool proxied_finish(struct proxied *p, const struct upstream_response *r, int status, struct err *e)
 {
     struct str text;
-    if (!proxied_rewrite(p, r, &text, e) || !response_record(p, r, text.n, e))
-        return false;
-    if (!p->is_streaming) {
+    return proxied_rewrite(p, r, &text, e) && response_record(p, r, text.n, e) &&
+           proxied_send(p, text, status_of(p, r, status), e);
+}
+
+bool proxied_send(struct proxied *p, struct str text, int status, struct err *e)
+{
+    bool must_be_json = status != 200 && !p->is_stream_open && p->early.n == 0;
+    if (!p->is_streaming || must_be_json) {
         http_answer(p->rq, status, STR("application/json"), text);
         return true;
     }
-    if (!event_write(p, text, e))
+    if (!proxied_event(p, text, e))
         return false;
     if (p->is_stream_open) {
         http_stream_end(p->rq);
@@ -168,14 +206,19 @@ static bool finish(struct proxied *p, const struct upstream_response *r, int sta
 
 /* ---- JSON that is too large to hold: through the filter ---- */
 
-static bool pass_large(struct proxied *p, struct http_exchange *x, struct buf *held, struct err *e)
+static bool pass_large(struct proxied *p, struct exchange *x, struct buf *held, struct err *e)
 {
     struct jfilter filter;
     struct buf out;
     size_t total = 0;
     if (!http_stream_begin(p->rq, 200, STR("application/json"), -1, e))
         return false; /* the client has left: there is nothing to cut */
+    struct jfilter_stamp stamp;
     jfilter_init(&filter, p->in.msg.id);
+    if (p->is_m2s) {
+        m2s_stamp_of(p, &stamp);
+        jfilter_stamp_with(&filter, &stamp);
+    }
     buf_init(&out, LIMIT_BODY_MCP);
     bool is_good = true;
     struct str chunk = buf_str(held);
@@ -184,7 +227,7 @@ static bool pass_large(struct proxied *p, struct http_exchange *x, struct buf *h
             jfilter_feed(&filter, chunk, &out, e) && http_stream_write(p->rq, buf_str(&out), e);
         total += out.n;
         buf_reset(&out);
-        is_good = is_good && http_read(x, &chunk, 0, e);
+        is_good = is_good && exchange_read(x, &chunk, 0, e);
     }
     if (is_good && !jfilter_is_complete(&filter))
         is_good = err_set(e, ERR_UPSTREAM, "the server's answer was cut off");
@@ -198,7 +241,7 @@ static bool pass_large(struct proxied *p, struct http_exchange *x, struct buf *h
     return is_good;
 }
 
-static bool answer_json(struct proxied *p, struct http_exchange *x, int status, struct err *e)
+static bool answer_json(struct proxied *p, struct exchange *x, int status, struct err *e)
 {
     bool is_held_whole = p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS;
     size_t held_max = is_held_whole ? LIMIT_ANSWER_HELD : HELD_BYTES;
@@ -206,7 +249,7 @@ static bool answer_json(struct proxied *p, struct http_exchange *x, int status, 
     struct str chunk = STR("");
     buf_init(&held, LIMIT_ANSWER_HELD + HELD_BYTES);
     bool is_good, is_large = false;
-    while ((is_good = http_read(x, &chunk, 0, e)) && chunk.n > 0) {
+    while ((is_good = exchange_read(x, &chunk, 0, e)) && chunk.n > 0) {
         buf_add(&held, chunk);
         is_large = held.n > held_max;
         if (is_large || !buf_ok(&held))
@@ -219,45 +262,54 @@ static bool answer_json(struct proxied *p, struct http_exchange *x, int status, 
         is_good = pass_large(p, x, &held, e);
     else if (is_good)
         is_good = upstream_response_parse(p->a, buf_str(&held), p->hop_id, &r, e) &&
-                  finish(p, &r, status, e);
+                  proxied_finish(p, &r, status, e);
     buf_end(&held);
     return is_good;
 }
 
 /* ---- event streams ---- */
 
-static bool answer_events(struct proxied *p, struct http_exchange *x,
+static struct exchange *resume(void *arg, struct str last_id, int64_t retry_ms, struct err *e)
+{
+    struct proxied *p = arg;
+    struct upstream_message m;
+    proxied_message(p, &m);
+    return upstream_resume(p->sv, p->a, &m, last_id, retry_ms, e);
+}
+
+static bool answer_events(struct proxied *p, struct exchange *x,
                           const struct http_answer_head *head, struct err *e)
 {
     struct upstream_response r;
-    struct upstream_listener listener = {
-        .on_message = on_message, .on_wait = stream_open, .arg = p};
+    struct upstream_listener listener = {.on_message = on_message, .on_wait = on_wait, .arg = p};
+    if (p->era == ERA_SESSION) /* the stateless revision has no resumption */
+        listener.resume = resume;
     p->is_streaming = p->in.accepts_sse;
     buf_init(&p->early, (size_t)2 * LIMIT_SSE_EVENT);
     bool is_good =
         upstream_reply_read(p->a, x, head, p->hop_id, LIMIT_SSE_EVENT, &listener, &r, e) &&
-        finish(p, &r, 200, e);
+        proxied_finish(p, &r, 200, e);
     buf_end(&p->early);
     return is_good;
 }
 
 /* Stateless servers put JSON-RPC errors on 400 and 404; status and error are the client's to read.
  */
-static bool answer_refusal(struct proxied *p, struct http_exchange *x,
+static bool answer_refusal(struct proxied *p, struct exchange *x,
                            const struct http_answer_head *head, struct err *e)
 {
     struct buf held;
     struct str chunk;
     buf_init(&held, LIMIT_BODY_MCP);
     bool is_good;
-    while ((is_good = http_read(x, &chunk, 0, e)) && chunk.n > 0)
+    while ((is_good = exchange_read(x, &chunk, 0, e)) && chunk.n > 0)
         buf_add(&held, chunk);
     struct jwant wants[] = {{.name = STR("error")}};
     is_good =
         is_good && jscan_object(buf_str(&held), wants, 1, e) && !str_is_absent(wants[0].value);
-    if (!is_good) {
+    if (!is_good || upstream_era_is_doubtful(wants[0].value)) {
         buf_end(&held);
-        return upstream_status_check(head, false, e);
+        return err_set(e, ERR_UNSUPPORTED_VERSION, "the server answered HTTP %d", head->status);
     }
     struct buf out;
     buf_init(&out, LIMIT_BODY_MCP * 2);
@@ -278,13 +330,16 @@ static bool answer_refusal(struct proxied *p, struct http_exchange *x,
     return is_good;
 }
 
-bool proxied_answer(struct proxied *p, struct http_exchange *x, const struct http_answer_head *head,
+bool proxied_answer(struct proxied *p, struct exchange *x, const struct http_answer_head *head,
                     struct err *e)
 {
     enum upstream_body kind = upstream_body_kind(head);
     if (p->era == ERA_STATELESS && (head->status == 400 || head->status == 404) &&
         kind == UPSTREAM_JSON)
         return answer_refusal(p, x, head, e);
+    if (p->era == ERA_STATELESS &&
+        (head->status == 400 || head->status == 404 || head->status == 405))
+        return err_set(e, ERR_UNSUPPORTED_VERSION, "the server answered HTTP %d", head->status);
     bool has_session = !str_is_absent(p->session.key);
     if (!upstream_status_check(head, has_session, e)) {
         if (e->code == ERR_SESSION_NOT_FOUND)

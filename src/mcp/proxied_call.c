@@ -7,7 +7,9 @@
 #include "io/fiber.h"
 #include "io/sse.h"
 #include "mcp/inflight.h"
+#include "mcp/m2s.h"
 #include "mcp/proxied.h"
+#include "mcp/s2m.h"
 #include "mcp/upstream.h"
 #include "mcp/upstream_send.h"
 
@@ -49,18 +51,17 @@ static bool find_connection(struct proxied *p, struct err *e)
     if (!p->entry->conn.enabled)
         return err_set(e, ERR_NOT_FOUND, "the connection \"%.*s\" is disabled",
                        STR_FMT(p->entry->conn.slug));
-    if (str_is_absent(p->entry->conn.url))
-        return err_set(e, ERR_UNPROCESSABLE, "the connection \"%.*s\" has no HTTP address",
-                       STR_FMT(p->entry->conn.slug));
     return true;
 }
 
 static bool bind_session(struct proxied *p, struct str handle, struct err *e)
 {
-    if (str_is_absent(handle))
+    /* A client that begins anew may still show the handle of a session that is gone. */
+    if (str_is_absent(handle) || str_eq(p->in.msg.method, STR("initialize")))
         return true;
     struct session_ref who = proxied_session_ref(p);
-    return session_lookup(p->sv->sessions, p->a, handle, &who, clock_wall_ms(), &p->session, e);
+    return session_lookup(p->sv->sessions, p->a, handle, &who, clock_wall_ms(), &p->session, e) ||
+           (e->code == ERR_SESSION_NOT_FOUND && s2m_bind(p, handle, e));
 }
 
 /* Which era the server speaks, and whether this message can reach it. The four translators take
@@ -71,60 +72,97 @@ static bool choose_era(struct proxied *p, struct err *e)
         p->era = ERA_SESSION;
         return true;
     }
+    if (p->in.era == ERA_STATELESS && p->entry->era == ERA_SESSION && !p->entry->is_era_probed)
+        upstream_era_forget(p->entry); /* that initialize works does not tell */
     if (!upstream_era_find(p->sv, p->a, p->entry, &p->cred, &p->era, NULL, e))
         return false;
     p->is_pooled = p->era == ERA_SESSION;
-    if (p->in.era == ERA_STATELESS && p->era == ERA_SESSION) {
-        p->in.offered = ERA_SESSION;
-        return err_set(e, ERR_UNSUPPORTED_VERSION,
-                       "this server speaks only the revisions that begin with initialize");
-    }
     return true;
 }
 
 static bool ask_server(struct proxied *p, struct err *e)
 {
     struct http_answer_head head;
-    struct http_exchange *x = proxied_forward(p, &head, e);
+    struct exchange *x = proxied_forward(p, &head, e);
     if (!x)
         return false;
     if (p->kind == METHOD_LISTEN && head.status == 200 &&
         upstream_body_kind(&head) == UPSTREAM_EVENTS) {
         if (proxied_record(p, "ok", NULL, 0, e))
             return proxied_relay(p, x, e);
-        http_close(x);
+        exchange_close(x);
         return false;
     }
-    bool is_answered = proxied_answer(p, x, &head, e);
-    http_close(x);
+    bool is_refused = p->is_pooled && upstream_era_is_refused(&head, e);
+    if (is_refused) {
+        struct pool_who who = proxied_pool_who(p);
+        session_pool_drop(p->sv, p->a, p->entry, &p->cred, &who, p->pooled.id);
+    }
+    bool is_answered = !is_refused && proxied_answer(p, x, &head, e);
+    exchange_close(x);
     return is_answered;
 }
 
-static bool pass_request(struct proxied *p, struct err *e)
+static bool pass_once(struct proxied *p, struct err *e)
 {
     if (p->kind == METHOD_INITIALIZE && p->in.era == ERA_STATELESS)
         return err_set(e, ERR_METHOD_NOT_FOUND, "Method not found: initialize");
     if (p->kind == METHOD_INITIALIZE)
         return proxied_initialize(p, e);
+    if (p->client && !p->view)
+        return s2m_request(p, e);
+    bool is_answered = false;
     if (!choose_era(p, e))
         return false;
-    if (str_is_absent(p->session.key))
+    if (p->client && p->era == ERA_STATELESS)
+        return s2m_call(p, e);
+    if (p->in.era == ERA_STATELESS && p->era == ERA_SESSION && !m2s_request(p, &is_answered, e))
+        return false;
+    if (is_answered)
+        return true;
+    struct str key = p->client ? client_session_key(p->client) : p->session.key;
+    if (str_is_absent(key))
         return ask_server(p, e);
-    struct inflight *waiting =
-        inflight_begin(p->sv->inflight, p->sv->loop, p->session.key, p->in.msg.id);
+    struct inflight *waiting = inflight_begin(p->sv->inflight, p->sv->loop, key, p->in.msg.id);
     if (!waiting)
         return err_set(e, ERR_BAD_REQUEST,
                        "a request with this id is still waiting for its answer in this session");
-    bool is_answered = ask_server(p, e);
+    is_answered = ask_server(p, e);
     p->is_cancelled = inflight_end(p->sv->inflight, waiting);
     return is_answered;
 }
 
-static bool pass(struct proxied *p, struct err *e)
+/* A server that refused the request as one of another era may have been upgraded, or set back: its
+ * era is looked up anew, and when it is another, the request, which was never accepted, is sent
+ * once more. */
+static bool pass_request(struct proxied *p, struct err *e)
 {
-    if (!inbound_read(p->rq, &p->in, e) || !find_connection(p, e) ||
-        !bind_session(p, p->in.session_handle, e))
+    enum era now;
+    struct err again;
+    if (pass_once(p, e))
+        return true;
+    if (e->code != ERR_UNSUPPORTED_VERSION || p->era == ERA_UNKNOWN ||
+        !str_is_absent(p->session.key))
         return false;
+    enum era before = p->era;
+    e->code = ERR_UPSTREAM;
+    if (!upstream_era_may_doubt(p->entry))
+        return false;
+    upstream_era_forget(p->entry);
+    if (!upstream_era_find(p->sv, p->a, p->entry, &p->cred, &now, NULL, &again) || now == before)
+        return false;
+    p->is_pooled = p->is_m2s = p->is_streaming = false;
+    p->pooled = (struct upstream_session){0};
+    p->hop_id = p->hop_token = STR_NONE;
+    if (pass_once(p, e))
+        return true;
+    if (e->code == ERR_UNSUPPORTED_VERSION)
+        e->code = ERR_UPSTREAM;
+    return false;
+}
+
+static bool pass_on(struct proxied *p, struct err *e)
+{
     p->is_in_call = true;
     if (!proxied_reserve(p, e) || !proxied_decide(p, e) ||
         !credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
@@ -137,6 +175,12 @@ static bool pass(struct proxied *p, struct err *e)
     default:
         return pass_request(p, e);
     }
+}
+
+static bool pass(struct proxied *p, struct err *e)
+{
+    return inbound_read(p->rq, &p->in, e) && find_connection(p, e) &&
+           bind_session(p, p->in.session_handle, e) && pass_on(p, e);
 }
 
 /* ---- failure ---- */
@@ -180,7 +224,7 @@ static void challenge(struct http_request *rq, const struct err *e)
 
 /* What our own bearer was refused for never reads like the server refusing ours, and the reverse.
  */
-static void fail(struct proxied *p, struct err *e)
+void proxied_fail(struct proxied *p, struct err *e)
 {
     struct err record_error;
     /* A refusal before the call began (an unknown connection) is recorded too, if there is a
@@ -230,26 +274,36 @@ static void cancel_pooled(struct proxied *p)
     if (str_is_absent(m.body))
         return;
     fiber_shield(true);
-    http_close(upstream_send(p->sv, p->a, &m, &head, &ignored));
+    exchange_close(upstream_send(p->sv, p->a, &m, &head, &ignored));
     fiber_shield(false);
 }
 
 /* ---- handlers ---- */
 
-void proxied_post(struct http_request *rq)
+static void run(struct proxied *p, bool (*step)(struct proxied *p, struct err *e))
 {
     struct err e = {.code = ERR_NONE};
-    struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
-    if (!pass(&p, &e)) {
+    if (!step(p, &e)) {
         bool is_over = e.code == ERR_CANCELLED || e.code == ERR_TIMEOUT;
-        fail(&p, &e);
+        proxied_fail(p, &e);
         if (is_over)
             cancel_pooled(
-                &p); /* after the record and the answer: the server may be slow to take it */
+                p); /* after the record and the answer: the server may be slow to take it */
     }
-    if (p.is_reserved)
-        audit_release(p.sv->audit);
-    credential_end(&p.cred);
+    if (p->is_reserved)
+        audit_release(p->sv->audit);
+    credential_end(&p->cred);
+}
+
+void proxied_run(struct proxied *p)
+{
+    run(p, pass_on);
+}
+
+void proxied_post(struct http_request *rq)
+{
+    struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
+    run(&p, pass);
 }
 
 /* The steps that GET and DELETE share: who, which connection, which session. */
@@ -273,10 +327,12 @@ static bool open_stream(struct proxied *p, struct err *e)
     struct http_answer_head head;
     if (!find_session(p, e))
         return false;
+    if (p->client)
+        return s2m_stream(p, e);
     proxied_message(p, &m);
     m.http_method = STR("GET");
     m.idle_ms = m.total_ms = -1;
-    struct http_exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
+    struct exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
     if (!x)
         return false;
     if (head.status == 200 && upstream_body_kind(&head) == UPSTREAM_EVENTS)
@@ -287,7 +343,7 @@ static bool open_stream(struct proxied *p, struct err *e)
             : upstream_status_check(&head, true, e);
     if (is_good)
         is_good = err_set(e, ERR_UPSTREAM, "the server answered GET with no event stream");
-    http_close(x);
+    exchange_close(x);
     return is_good;
 }
 
@@ -295,6 +351,8 @@ static bool end_session(struct proxied *p, struct err *e)
 {
     if (!find_session(p, e))
         return false;
+    if (p->client)
+        return s2m_end(p, e);
     upstream_session_end(p->sv, p->a, p->entry, &p->cred, p->session.downstream_id,
                          p->session.version);
     session_forget(p->sv->sessions, p->session.key);

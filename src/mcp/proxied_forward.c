@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "json/jout.h"
 #include "mcp/hop_id.h"
+#include "mcp/m2s_result.h"
 #include "mcp/proxied.h"
 #include "mcp/upstream_send.h"
 
@@ -58,7 +59,7 @@ static void edit_meta(struct proxied *p, struct edits *list)
     edit(list, str_slice(object, 0, 1), with);
 }
 
-static bool body_build(struct proxied *p, struct str *out, struct err *e)
+bool proxied_body(struct proxied *p, struct str *out, struct err *e)
 {
     const struct rpc_message *m = &p->in.msg;
     struct edits list = {.n = 0};
@@ -66,7 +67,9 @@ static bool body_build(struct proxied *p, struct str *out, struct err *e)
         edit_meta(p, &list);
     else
         edit(&list, m->id, p->hop_id);
-    if (!str_is_absent(m->progress_token))
+    if (p->is_m2s)
+        edit(&list, m->meta, m2s_meta(p->a, m->meta, p->hop_token));
+    else if (!str_is_absent(m->progress_token))
         edit(&list, m->progress_token, p->hop_token);
     if (p->tool && !str_is_absent(p->tool->renamed_to))
         edit(&list, m->name, quoted(p->a, p->tool->name));
@@ -84,7 +87,7 @@ static bool body_build(struct proxied *p, struct str *out, struct err *e)
 /* Ids: a function of the client's within its own session, fresh where a session or pool is shared.
    A listen stream keeps the client's id, because it is the subscription's name; nothing else
    travels on that HTTP request. */
-static bool ids_choose(struct proxied *p, struct err *e)
+bool proxied_ids_choose(struct proxied *p, struct err *e)
 {
     const struct rpc_message *m = &p->in.msg;
     if (p->kind == METHOD_LISTEN)
@@ -102,48 +105,51 @@ void proxied_message(struct proxied *p, struct upstream_message *m)
     bool is_own = !str_is_absent(p->session.key);
     *m = (struct upstream_message){.entry = p->entry,
                                    .credential = &p->cred,
+                                   .principal = p->caller->principal,
                                    .http_method = STR("POST"),
                                    .era = p->era,
                                    .rq = p->rq};
     if (p->era == ERA_STATELESS) {
         m->version = p->in.era == ERA_STATELESS ? p->in.version : STR(MCP_STATELESS_LATEST);
         m->method = p->in.msg.method;
-        m->name = p->tool                               ? p->tool->name
-                  : !str_is_absent(p->in.msg.name_text) ? p->in.msg.name_text
-                                                        : p->in.msg.uri_text;
+        m->name = p->tool ? p->tool->name : inbound_header_name(p->a, &p->in.msg);
     } else {
         m->version = is_own ? p->session.version : p->pooled.version;
         m->session_id = is_own ? p->session.downstream_id : p->pooled.id;
     }
 }
 
+struct pool_who proxied_pool_who(const struct proxied *p)
+{
+    return (struct pool_who){.principal = p->caller->principal, .capabilities = p->capabilities};
+}
+
 /* One try. A 404 on a pooled session means that the server never took the request, so it may be
  * asked again. */
-static struct http_exchange *send_once(struct proxied *p, struct http_answer_head *head,
-                                       struct err *e)
+static struct exchange *send_once(struct proxied *p, struct http_answer_head *head, struct err *e)
 {
     struct upstream_message m;
-    if (p->is_pooled &&
-        !session_pool_get(p->sv, p->a, p->entry, &p->cred, p->caller->principal, &p->pooled, e))
+    struct pool_who who = proxied_pool_who(p);
+    if (p->is_pooled && !session_pool_get(p->sv, p->a, p->entry, &p->cred, &who, &p->pooled, e))
         return NULL;
     proxied_message(p, &m);
     if (p->kind == METHOD_LISTEN)
         m.idle_ms = m.total_ms = -1;
-    if (!body_build(p, &m.body, e))
+    if (!proxied_body(p, &m.body, e))
         return NULL;
     return upstream_send(p->sv, p->a, &m, head, e);
 }
 
-struct http_exchange *proxied_forward(struct proxied *p, struct http_answer_head *head,
-                                      struct err *e)
+struct exchange *proxied_forward(struct proxied *p, struct http_answer_head *head, struct err *e)
 {
-    if (!ids_choose(p, e))
+    if (!proxied_ids_choose(p, e))
         return NULL;
-    struct http_exchange *x = send_once(p, head, e);
+    struct exchange *x = send_once(p, head, e);
     if (!x || !p->is_pooled || head->status != 404 || str_is_absent(p->pooled.id))
         return x;
-    http_close(x);
-    session_pool_drop(p->sv, p->a, p->entry, &p->cred, p->caller->principal, p->pooled.id);
+    exchange_close(x);
+    struct pool_who who = proxied_pool_who(p);
+    session_pool_drop(p->sv, p->a, p->entry, &p->cred, &who, p->pooled.id);
     return send_once(p, head, e);
 }
 
@@ -162,6 +168,6 @@ void proxied_refuse_request(struct proxied *p, const struct rpc_message *m)
     answer.total_ms = LIMIT_PROBE_MS;
     struct http_answer_head head;
     struct err ignored; /* the server waits for its own time-out then */
-    http_close(upstream_send(p->sv, p->a, &answer, &head, &ignored));
+    exchange_close(upstream_send(p->sv, p->a, &answer, &head, &ignored));
     buf_end(&body);
 }

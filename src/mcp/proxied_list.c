@@ -6,7 +6,9 @@
 #include "base/limits.h"
 #include "json/jout.h"
 #include "json/jscan.h"
+#include "mcp/m2s.h"
 #include "mcp/proxied.h"
+#include "mcp/s2m.h"
 #include "mcp/upstream_tools.h"
 
 #define CURSOR_PURPOSE "mcp-cursor"
@@ -24,12 +26,12 @@ static const struct {
     {METHOD_LIST_PROMPTS, POLICY_PROMPT, "prompts", "name"},
 };
 
-/* ---- cursors: "expiry|raw", sealed to principal, connection and method ---- */
+/* ---- cursors: "expiry|raw", sealed to principal, connection, method and era ---- */
 
 static struct str cursor_aad(struct proxied *p)
 {
-    return arena_printf(p->a, "%.*s|%.*s|%.*s", STR_FMT(p->caller->principal),
-                        STR_FMT(p->entry->conn.id), STR_FMT(p->in.msg.method));
+    return arena_printf(p->a, "%.*s|%.*s|%.*s|%d", STR_FMT(p->caller->principal),
+                        STR_FMT(p->entry->conn.id), STR_FMT(p->in.msg.method), (int)p->era);
 }
 
 bool proxied_cursor_seal(struct proxied *p, struct str raw, struct str *sealed, struct err *e)
@@ -98,7 +100,8 @@ static bool entry_copy(struct proxied *p, size_t list, struct str entry, struct 
                        lists[list].array, lists[list].name);
     bool is_tool = lists[list].action == POLICY_TOOL;
     const struct connection_tool *tool = is_tool ? registry_tool(p->entry, name) : NULL;
-    if (!proxied_may_see(p, lists[list].action, name, tool))
+    if (!proxied_may_see(p, lists[list].action, name, tool) ||
+        (is_tool && p->is_m2s && m2s_needs_task(entry)))
         return true;
     struct str seen = is_tool ? tool_as_seen(p, entry, wants[0].value, tool) : entry;
     if (str_is_absent(seen))
@@ -175,5 +178,11 @@ bool proxied_rewrite(struct proxied *p, const struct upstream_response *r, struc
     edits[n].span = r->id;
     edits[n++].with = p->in.msg.id;
     *out = rpc_replace(p->a, r->text, edits, n);
-    return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (str_is_absent(*out))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (p->is_s2m && !s2m_project(p, *out, out, e))
+        return false;
+    if (p->is_m2s && !m2s_respond(p, out, e))
+        return false;
+    return !p->view || proxied_view_response(p, out, e);
 }

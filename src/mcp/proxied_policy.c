@@ -31,10 +31,22 @@ enum method_kind method_kind_of(struct str method)
     return METHOD_OTHER;
 }
 
+/* What the stateless revision took away (MCP 2026-07-28, changelog); it must read as unknown. */
+static bool is_removed(const struct proxied *p)
+{
+    static const struct str removed[] = {STR("initialize"), STR("ping"), STR("logging/setLevel"),
+                                         STR("resources/subscribe"), STR("resources/unsubscribe")};
+    for (size_t i = 0; i < ARRAY_LEN(removed); i++)
+        if (p->in.era == ERA_STATELESS && str_eq(removed[i], p->in.msg.method))
+            return true;
+    return false;
+}
+
 static struct policy_verdict decide(const struct proxied *p, enum policy_action action,
                                     struct str name, const struct connection_tool *tool)
 {
     struct policy_target target = {.connection_id = p->entry->conn.id,
+                                   .virtual_id = p->view ? p->view->virtual_id : STR_NONE,
                                    .name = name,
                                    .effect = registry_tool_effect(tool),
                                    .is_tool_enabled = !tool || tool->enabled};
@@ -177,6 +189,8 @@ bool proxied_decide(struct proxied *p, struct err *e)
 {
     const struct rpc_message *m = &p->in.msg;
     p->kind = m->kind == RPC_REQUEST ? method_kind_of(m->method) : METHOD_PLAIN;
+    if (m->kind == RPC_REQUEST && is_removed(p))
+        return err_set(e, ERR_METHOD_NOT_FOUND, "Method not found: %.*s", STR_FMT(m->method));
     switch (p->kind) {
     case METHOD_TOOL_CALL:
         return decide_tool(p, e);

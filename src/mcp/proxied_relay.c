@@ -7,18 +7,23 @@
 #include "auth/token_check.h"
 #include "io/fiber.h"
 #include "io/sse.h"
+#include "mcp/client_sessions.h"
+#include "mcp/m2s.h"
+#include "mcp/aggregate.h"
 #include "mcp/proxied.h"
 #include "mcp/proxied_call.h"
 
 enum { WATCH_EVERY_MS = 500, CHECK_ARENA = 4 * 1024 * 1024 };
 
 struct relay {
-    struct list link;               /* in the worker's list of relays */
-    uint64_t serial;                /* names it across waits */
-    uint64_t checked_epoch;         /* of the store, when its credential last held */
-    struct proxied p;               /* a copy: the fiber that made it is gone */
-    struct http_exchange *exchange; /* NULL once it has ended */
+    struct list link;          /* in the worker's list of relays */
+    uint64_t serial;           /* names it across waits */
+    uint64_t checked_epoch;    /* of the store, when its credential last held */
+    struct proxied p;          /* a copy: the fiber that made it is gone */
+    struct exchange *exchange; /* NULL once it has ended */
     struct sse_parser parser;
+    void (*on_over)(void *arg); /* of a stream without an exchange */
+    void *arg;
 };
 
 static bool on_event(void *arg, const struct sse_event *event, struct err *e)
@@ -64,39 +69,63 @@ static void on_close(void *arg)
 {
     struct relay *r = arg;
     list_remove(&r->link);
-    http_close(r->exchange);
+    exchange_close(r->exchange);
     r->exchange = NULL;
     sse_parser_end(&r->parser);
+    if (r->on_over)
+        r->on_over(r->arg);
 }
 
-bool proxied_relay(struct proxied *p, struct http_exchange *x, struct err *e)
+/* The record of a stream that has begun. NULL: the client has left, or memory is out. */
+static struct relay *relay_begin(struct proxied *p, struct err *e)
 {
     struct relay *r = arena_alloc(p->a, sizeof(*r));
     if (!r) {
-        http_close(x);
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+        err_set(e, ERR_UNAVAILABLE, "out of memory");
+        return NULL;
     }
     http_set_header(p->rq, STR("Cache-Control"), STR("no-cache, no-transform"));
     http_set_header(p->rq, STR("X-Accel-Buffering"), STR("no"));
-    if (!http_stream_begin(p->rq, 200, STR("text/event-stream"), -1, e)) {
-        http_close(x);
-        return false;
-    }
+    if (!http_stream_begin(p->rq, 200, STR("text/event-stream"), -1, e))
+        return NULL;
     r->p = *p;
     r->p.cred = (struct credential){0}; /* it has been sent; the fiber wipes its own */
     /* The request's body ends with its fiber, and these point into it. Nothing here needs them:
      * progress never travels on a stream of this kind. */
     r->p.in.msg = (struct rpc_message){0};
     r->p.hop_id = r->p.hop_token = STR_NONE;
-    r->exchange = x;
     static _Thread_local uint64_t next_serial;
     r->serial = ++next_serial;
     r->checked_epoch = db_epoch(db_store_of(p->sv->db));
     list_push(&p->sv->relays, &r->link);
     sse_parser_init(&r->parser, on_event, r);
     http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
+    return r;
+}
+
+bool proxied_relay(struct proxied *p, struct exchange *x, struct err *e)
+{
+    struct relay *r = relay_begin(p, e);
+    if (!r) {
+        exchange_close(x);
+        return false;
+    }
+    r->exchange = x;
     http_stream_detach(p->rq, on_close, r);
-    http_exchange_detach(x, on_data, on_end, r);
+    exchange_detach(x, on_data, on_end, r);
+    return true;
+}
+
+bool proxied_relay_own(struct proxied *p, struct str first, void (*on_over)(void *arg), void *arg,
+                       struct err *e)
+{
+    struct relay *r = relay_begin(p, e);
+    if (!r)
+        return false;
+    (void)!http_stream_push(p->rq, first); /* a client that left is found out below */
+    r->on_over = on_over;
+    r->arg = arg;
+    http_stream_detach(p->rq, on_close, r);
     return true;
 }
 
@@ -133,6 +162,8 @@ static bool still_holds(struct services *sv, struct arena *a, const struct calle
     struct err e;
     if (!token_check_again(sv, a, before, clock_wall_ms(), &now, &e))
         return e.code != ERR_UNAUTHENTICATED;
+    if (str_is_absent(connection_id)) /* an aggregate's: it looks after its members itself */
+        return true;
     if (!registry_get(sv, a, now->org_id, connection_id, &entry, &e))
         return e.code != ERR_NOT_FOUND;
     struct policy_target target = {.connection_id = entry->conn.id};
@@ -150,7 +181,7 @@ static void relay_check(struct services *sv, struct relay *r, uint64_t epoch)
     struct caller before = *r->p.caller;
     r->checked_epoch = epoch;
     before.client_id = arena_dup(a, before.client_id);
-    struct str connection_id = arena_dup(a, r->p.entry->conn.id);
+    struct str connection_id = r->p.entry ? arena_dup(a, r->p.entry->conn.id) : STR_NONE;
     if (!still_holds(sv, a, &before, connection_id)) {
         r = relay_find(sv, serial);
         if (r)
@@ -164,10 +195,14 @@ static void watch_run(void *arg)
     struct services *sv = arg;
     struct err e;
     while (fiber_sleep_until(clock_mono_ms() + WATCH_EVERY_MS, &e)) {
+        if (sv->worker == 0)
+            m2s_reap(sv->m2s, clock_mono_ms());
         uint64_t epoch = db_epoch(db_store_of(sv->db));
         struct relay *r;
         while ((r = relay_unchecked(sv, epoch)) != NULL)
             relay_check(sv, r, epoch);
+        client_streams_check(sv, epoch);
+        aggregate_streams_check(sv, epoch);
     }
 }
 

@@ -2,11 +2,16 @@
  * a server's questions. */
 #include "base/clock.h"
 #include "base/limits.h"
+#include "io/fiber.h"
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
 #include "mcp/inflight.h"
 #include "mcp/proxied.h"
+#include "mcp/s2m.h"
+#include "mcp/upstream.h"
 #include "mcp/upstream_send.h"
+
+enum { EVICTION_ARENA = 4 * 1024 * 1024 };
 
 struct session_ref proxied_session_ref(const struct proxied *p)
 {
@@ -21,12 +26,46 @@ struct session_ref proxied_session_ref(const struct proxied *p)
 
 /* ---- initialize ---- */
 
-/* A session of this principal that had to give way to the new one ends at the server too. */
+/* A session that had to give way to the new one ends at its server too, which may be another one
+ * and take its time. */
+struct eviction {
+    struct services *sv;
+    struct arena *arena;
+    struct session_ref ref;
+};
+
+static void eviction_run(void *arg)
+{
+    struct eviction *v = arg;
+    struct arena *a = v->arena;
+    struct registry_entry *entry;
+    struct err ignored; /* a connection that is gone cannot be asked */
+    struct pooled_ref pooled = {.user_id = v->ref.user_id,
+                                .session = {.id = v->ref.downstream_id, .version = v->ref.version}};
+    if (registry_get(v->sv, a, v->ref.org_id, v->ref.connection_id, &entry, &ignored))
+        upstream_end_sessions(v->sv, a, entry, &pooled, 1);
+    arena_end(a);
+}
+
 static void evicted_end(struct proxied *p, const struct session_ref *evicted)
 {
     if (str_is_absent(evicted->downstream_id))
         return;
-    upstream_session_end(p->sv, p->a, p->entry, &p->cred, evicted->downstream_id, evicted->version);
+    struct arena *a = arena_new(EVICTION_ARENA);
+    struct eviction *v = a ? arena_alloc(a, sizeof(*v)) : NULL;
+    if (!v) {
+        arena_end(a); /* the server ends it when it is idle */
+        return;
+    }
+    *v = (struct eviction){p->sv,
+                           a,
+                           {.org_id = arena_dup(a, evicted->org_id),
+                            .connection_id = arena_dup(a, evicted->connection_id),
+                            .user_id = arena_dup(a, evicted->user_id),
+                            .downstream_id = arena_dup(a, evicted->downstream_id),
+                            .version = arena_dup(a, evicted->version)}};
+    if (!fiber_start(p->sv->loop, eviction_run, v, NULL, NULL))
+        arena_end(a);
 }
 
 /* What the server answered to initialize: with a session id, the client gets a sealed handle of its
@@ -43,7 +82,7 @@ static bool session_register(struct proxied *p, const struct http_answer_head *h
         !jscan_string(p->a, wants[0].value, &version) || era_of_version(version) != ERA_SESSION)
         return err_set(e, ERR_UPSTREAM,
                        "the server's initialize result names no known protocolVersion");
-    upstream_era_learn(p->sv, p->entry, ERA_SESSION);
+    upstream_era_note_session(p->sv, p->entry);
     if (id.n == 0) /* the server keeps no sessions: every later request stands alone */
         return true;
     p->session.downstream_id = arena_dup(p->a, id);
@@ -59,35 +98,44 @@ static bool session_register(struct proxied *p, const struct http_answer_head *h
     return true;
 }
 
-/* A server of the stateless era has no initialize: the client hears which versions there are. */
-static bool refuse_stateless(struct proxied *p, struct err *e)
-{
-    p->in.offered = ERA_STATELESS;
-    return err_set(e, ERR_INVALID,
-                   "this server speaks only protocol version " MCP_STATELESS_LATEST
-                   ", which has no initialize");
-}
-
 /* A 4xx to initialize may come from a server of the other era: ask it once. */
 static bool refused_initialize(struct proxied *p, const struct http_answer_head *head,
                                struct err *e)
 {
-    struct err probe_error;
     bool may_be_era = head->status == 400 || head->status == 404 || head->status == 405;
-    if (may_be_era &&
-        upstream_era_find(p->sv, p->a, p->entry, &p->cred, &p->era, NULL, &probe_error) &&
-        p->era == ERA_STATELESS)
-        return refuse_stateless(p, e);
+    if (may_be_era && s2m_initialize(p, e)) {
+        p->entry->refuses_sessions = true;
+        return true;
+    }
+    if (may_be_era && p->era == ERA_STATELESS)
+        return false; /* it is, and this initialize failed there */
     return upstream_status_check(head, false, e);
+}
+
+/* A server of both eras that keeps no session could never ask this client anything, nor tell it
+ * anything: the stateless era, behind a session of ours, can. And one that refuses initialize
+ * without an HTTP status to show for it (stdio) may have no other. */
+static bool is_better_stateless(struct proxied *p, const struct http_answer_head *head,
+                                const struct upstream_response *r)
+{
+    struct err ignored;
+    struct str discover;
+    enum era era;
+    bool has_session = http_header_get(head->headers, head->n_headers, STR("Mcp-Session-Id")).n > 0;
+    if ((has_session && !str_is_absent(r->result)) ||
+        (p->entry->era == ERA_SESSION && p->entry->is_era_probed))
+        return false;
+    return upstream_era_find(p->sv, p->a, p->entry, &p->cred, &era, &discover, &ignored) &&
+           era == ERA_STATELESS;
 }
 
 bool proxied_initialize(struct proxied *p, struct err *e)
 {
     p->era = ERA_SESSION;
-    if (p->entry->era == ERA_STATELESS &&
+    if (p->entry->era == ERA_STATELESS && p->entry->refuses_sessions &&
         !(upstream_era_find(p->sv, p->a, p->entry, &p->cred, &p->era, NULL, e) &&
           p->era == ERA_SESSION))
-        return p->era == ERA_STATELESS ? refuse_stateless(p, e) : false;
+        return p->era == ERA_STATELESS && s2m_initialize(p, e);
 
     struct upstream_message m;
     struct http_answer_head head;
@@ -100,14 +148,17 @@ bool proxied_initialize(struct proxied *p, struct err *e)
     m.body = rpc_replace(p->a, p->in.msg.raw, &(struct rpc_edit){p->in.msg.id, p->hop_id}, 1);
     if (str_is_absent(m.body))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    auto_free(http_closep) struct http_exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
+    auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
     if (!x)
         return false;
     if (head.status >= 400 && head.status < 500 && head.status != 401 && head.status != 403)
         return refused_initialize(p, &head, e);
     if (!upstream_status_check(&head, false, e) ||
-        !upstream_reply_read(p->a, x, &head, p->hop_id, LIMIT_ANSWER_HELD, NULL, &r, e) ||
-        !session_register(p, &head, &r, e) || !proxied_rewrite(p, &r, &text, e) ||
+        !upstream_reply_read(p->a, x, &head, p->hop_id, LIMIT_ANSWER_HELD, NULL, &r, e))
+        return false;
+    if (is_better_stateless(p, &head, &r))
+        return s2m_initialize(p, e);
+    if (!session_register(p, &head, &r, e) || !proxied_rewrite(p, &r, &text, e) ||
         !proxied_record(p, str_is_absent(r.error) ? "ok" : "failed", NULL, text.n, e))
         return false;
     http_answer(p->rq, 200, STR("application/json"), text);
@@ -126,7 +177,7 @@ static bool deliver(struct proxied *p, struct str body, struct err *e)
     m.first_byte_ms = LIMIT_PROBE_MS;
     if (str_is_absent(body))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    auto_free(http_closep) struct http_exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
+    auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
     if (!x)
         return false;
     if (!upstream_status_check(&head, true, e)) {
@@ -154,6 +205,8 @@ static bool is_client_notification(struct str method)
 bool proxied_notification(struct proxied *p, struct err *e)
 {
     const struct rpc_message *m = &p->in.msg;
+    if (p->client)
+        return s2m_notification(p, e);
     if (str_is_absent(p->session.key)) {
         /* Nothing is waiting that it could be about: stateless clients cancel by closing, bare ones
          * have no session. */
@@ -178,6 +231,8 @@ bool proxied_notification(struct proxied *p, struct err *e)
 bool proxied_response(struct proxied *p, struct err *e)
 {
     const struct rpc_message *m = &p->in.msg;
+    if (p->client)
+        return s2m_response(p, e);
     if (str_is_absent(p->session.key))
         return err_set(e, ERR_BAD_REQUEST, "a response was posted outside of a session");
     struct str id = hop_id_back(p->a, m->id);

@@ -151,6 +151,14 @@ bool registry_get(struct services *sv, struct arena *a, struct str org_id, struc
     return true;
 }
 
+bool registry_hold(struct arena *a, struct registry_entry *entry)
+{
+    if (!arena_on_end(a, entry_release, entry))
+        return false;
+    entry->refs++;
+    return true;
+}
+
 const struct connection_tool *registry_tool(const struct registry_entry *entry, struct str name)
 {
     return map_get(entry->tools, name);

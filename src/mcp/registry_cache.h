@@ -19,12 +19,20 @@ void registry_cache_free(struct registry_cache *c);
  * entry. */
 struct registry_entry {
     struct connection conn;
-    enum era era;         /* what is known by now: kept up to date in place */
-    bool audit_arguments; /* the organization asks for arguments in its record */
+    /* What is known by now, kept up to date in place. A server may speak both eras: that initialize
+     * works says nothing of the other one, and a probe nothing of initialize. */
+    enum era era;
+    bool is_era_doubted;    /* ... and by then refused: the next look-up probes */
+    int64_t era_doubted_at; /* monotonic; 0: never */
+    bool is_era_probed;     /* the era was found by server/discover */
+    bool refuses_sessions;  /* a stateless server, and initialize was refused too */
+    bool is_sse;            /* transport auto: POST was refused, and HTTP+SSE of 2024-11-05 works */
+    bool audit_arguments;   /* the organization asks for arguments in its record */
     struct arena *keep;
     struct map *tools;         /* name as the server gave it -> const struct connection_tool * */
     struct map *tools_renamed; /* new name -> the same */
     struct map *credentials; /* user id ("" the organization's) -> const struct credential_row * */
+    int64_t tools_asked_at; /* clock_mono_ms of the last tools/list for a tool that was not known */
     int refs;
 };
 
@@ -35,6 +43,9 @@ struct registry_entry {
  */
 bool registry_get(struct services *sv, struct arena *a, struct str org_id, struct str id_or_slug,
                   struct registry_entry **out, struct err *e) must_use;
+
+/* Keeps an entry until another arena ends too. False: out of memory. */
+bool registry_hold(struct arena *a, struct registry_entry *entry) must_use;
 
 /* What an administrator said of a tool (NULL: nothing is known of it yet), by the server's name or
  * by the name clients see. */

@@ -9,6 +9,7 @@
 #include "base/rand.h"
 #include "base/text.h"
 #include "log/metrics.h"
+#include "mcp/fair_count.h"
 
 #define PURPOSE "mcp-session"
 enum { KEY_BYTES = 16, KEY_HEX = 32, HANDLE_MAX = 4096 };
@@ -87,10 +88,18 @@ static struct record *record_new(const struct session_ref *ref, int64_t now)
 
 struct census {
     const struct session_ref *ref;
-    int of_principal, of_connection;
-    struct str oldest_key;
-    int64_t oldest_at;
+    int of_principal, of_user, of_connection;
+    struct str oldest_of_principal, oldest_of_user;
+    int64_t principal_at, user_at;
 };
+
+static void keep_older(struct str *oldest, int64_t *oldest_at, struct str key, int64_t at)
+{
+    if (!str_is_absent(*oldest) && at >= *oldest_at)
+        return;
+    *oldest = key;
+    *oldest_at = at;
+}
 
 static bool census_visit(struct str key, void *value, void *arg)
 {
@@ -99,14 +108,50 @@ static bool census_visit(struct str key, void *value, void *arg)
     if (!str_eq(r->ref.connection_id, c->ref->connection_id))
         return false;
     c->of_connection++;
+    if (!str_eq(r->ref.user_id, c->ref->user_id))
+        return false;
+    c->of_user++;
+    keep_older(&c->oldest_of_user, &c->user_at, key, r->used_at);
     if (!str_eq(r->ref.principal, c->ref->principal))
         return false;
     c->of_principal++;
-    if (str_is_absent(c->oldest_key) || r->used_at < c->oldest_at) {
-        c->oldest_key = key;
-        c->oldest_at = r->used_at;
-    }
+    keep_older(&c->oldest_of_principal, &c->principal_at, key, r->used_at);
     return false;
+}
+
+struct fair_visit {
+    struct fair_count count;
+    struct str connection_id; /* absent: of all connections */
+};
+
+static bool fair_visit(struct str key, void *value, void *arg)
+{
+    const struct record *r = value;
+    struct fair_visit *f = arg;
+    if (str_is_absent(f->connection_id) || str_eq(r->ref.connection_id, f->connection_id))
+        fair_count_add(&f->count, r->ref.user_id, key, r->used_at);
+    return false;
+}
+
+/* Takes out whoever has to give way; NULL: nobody has to. Called with the lock held. */
+static struct record *victim_take(struct session_table *t, const struct session_ref *ref)
+{
+    struct census c = {.ref = ref};
+    map_each(t->by_key, census_visit, &c);
+    if (c.of_principal >= LIMIT_SESSIONS_PRINCIPAL)
+        return map_take(t->by_key, c.oldest_of_principal);
+    if (c.of_user >= LIMIT_SESSIONS_USER)
+        return map_take(t->by_key, c.oldest_of_user);
+    bool is_connection_full = c.of_connection >= LIMIT_SESSIONS_CONNECTION;
+    if (!is_connection_full && map_count(t->by_key) < LIMIT_SESSIONS)
+        return NULL;
+    struct fair_visit f = {.connection_id = is_connection_full ? ref->connection_id : STR_NONE};
+    fair_count_begin(&f.count);
+    map_each(t->by_key, fair_visit, &f);
+    struct str key = fair_count_victim(&f.count, ref->user_id);
+    struct record *victim = str_is_absent(key) ? NULL : map_take(t->by_key, key);
+    fair_count_end(&f.count);
+    return victim;
 }
 
 /* Puts a record in, within the caps. Called with the lock held. */
@@ -114,17 +159,11 @@ static bool insert_locked(struct session_table *t, struct arena *a, struct str k
                           const struct session_ref *ref, int64_t now, struct session_ref *evicted,
                           struct err *e)
 {
-    struct census census = {.ref = ref};
-    map_each(t->by_key, census_visit, &census);
-    if (census.of_principal >= LIMIT_SESSIONS_PRINCIPAL) {
-        struct record *oldest = map_take(t->by_key, census.oldest_key);
+    struct record *victim = victim_take(t, ref);
+    if (victim) {
         if (evicted)
-            ref_copy(a, &oldest->ref, evicted);
-        record_free(oldest);
-    } else if (census.of_connection >= LIMIT_SESSIONS_CONNECTION ||
-               map_count(t->by_key) >= LIMIT_SESSIONS) {
-        return err_set(e, ERR_UNAVAILABLE, "this connection has %d open sessions; try again later",
-                       census.of_connection);
+            ref_copy(a, &victim->ref, evicted);
+        record_free(victim);
     }
     struct record *r = record_new(ref, now);
     if (!r || !map_set(t->by_key, key, r, NULL)) {

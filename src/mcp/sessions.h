@@ -28,9 +28,9 @@ struct session_ref {
 
 /*
  * Registers a new session and gives the client's handle. *evicted (in the arena; downstream_id
- * absent: none) is the longest unused session of the same principal when LIMIT_SESSIONS_PRINCIPAL
- * is reached: the caller ends it downstream. ERR_UNAVAILABLE: the connection or the process has too
- * many.
+ * absent: none) is a session that had to give way: beyond LIMIT_SESSIONS_PRINCIPAL or
+ * LIMIT_SESSIONS_USER the longest unused one of the same principal or person; when the connection
+ * or the process is full, that of whoever holds most. The caller ends it downstream.
  */
 bool session_open(struct session_table *t, struct arena *a, const struct session_ref *ref,
                   int64_t now, struct str *handle, struct session_ref *evicted,

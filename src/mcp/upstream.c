@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "mcp/channel.h"
 #include "mcp/hop_id.h"
 #include "mcp/upstream_era.h"
 #include "mcp/upstream_pool.h"
@@ -51,6 +52,7 @@ static bool ask_once(struct asking *q, struct upstream_reply *out, struct err *e
     struct str id = hop_id_fresh(a, q->sv->worker);
     struct upstream_message m = {.entry = q->entry,
                                  .credential = q->cred,
+                                 .principal = q->principal,
                                  .http_method = STR("POST"),
                                  .body = body_build(a, q->ask, id, q->era),
                                  .era = q->era,
@@ -65,14 +67,20 @@ static bool ask_once(struct asking *q, struct upstream_reply *out, struct err *e
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct http_answer_head head;
     struct upstream_response r;
-    auto_free(http_closep) struct http_exchange *x = upstream_send(q->sv, a, &m, &head, e);
+    auto_free(exchange_closep) struct exchange *x = upstream_send(q->sv, a, &m, &head, e);
     if (!x)
         return false;
     /* Stateless servers put JSON-RPC errors on 400 and 404. */
     bool is_judged_by_body = q->era == ERA_STATELESS && (head.status == 400 || head.status == 404);
+    if (q->era == ERA_SESSION && upstream_era_is_refused(&head, e))
+        return false;
     if (!is_judged_by_body && !upstream_status_check(&head, !str_is_absent(q->session.id), e))
         return false;
-    if (!upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, &r, e))
+    bool is_read = upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, &r, e);
+    if (is_judged_by_body &&
+        (is_read ? upstream_era_is_doubtful(r.error) : e->code == ERR_UPSTREAM))
+        return err_set(e, ERR_UNSUPPORTED_VERSION, "the server answered HTTP %d", head.status);
+    if (!is_read)
         return false;
     *out = (struct upstream_reply){.result = r.result, .error = r.error};
     return true;
@@ -82,14 +90,15 @@ static bool ask_once(struct asking *q, struct upstream_reply *out, struct err *e
  * never accepted the first. */
 static bool ask_in_session(struct asking *q, struct upstream_reply *out, struct err *e)
 {
+    struct pool_who who = {.principal = q->principal};
     for (int attempt = 0;; attempt++) {
-        if (!session_pool_get(q->sv, q->arena, q->entry, q->cred, q->principal, &q->session, e))
+        if (!session_pool_get(q->sv, q->arena, q->entry, q->cred, &who, &q->session, e))
             return false;
         if (ask_once(q, out, e))
             return true;
         if (e->code != ERR_SESSION_NOT_FOUND)
             return false;
-        session_pool_drop(q->sv, q->arena, q->entry, q->cred, q->principal, q->session.id);
+        session_pool_drop(q->sv, q->arena, q->entry, q->cred, &who, q->session.id);
         if (attempt > 0)
             return err_set(e, ERR_UPSTREAM, "the server forgets its sessions at once");
     }
@@ -109,9 +118,21 @@ bool upstream_ask(struct services *sv, struct arena *a, const struct upstream_as
                        .entry = entry,
                        .cred = &cred,
                        .principal = principal_of(a, &entry->conn, ask)};
-    if (!upstream_era_find(sv, a, entry, &cred, &q.era, NULL, e))
-        return false;
-    return q.era == ERA_STATELESS ? ask_once(&q, out, e) : ask_in_session(&q, out, e);
+    for (int attempt = 0;; attempt++) {
+        enum era before = q.era;
+        if (!upstream_era_find(sv, a, entry, &cred, &q.era, NULL, e))
+            return false;
+        if (attempt > 0 && q.era == before)
+            return err_set(e, ERR_UPSTREAM, "the server refuses what it is asked as another era's");
+        if (q.era == ERA_STATELESS ? ask_once(&q, out, e) : ask_in_session(&q, out, e))
+            return true;
+        bool is_doubtful = e->code == ERR_UNSUPPORTED_VERSION;
+        if (is_doubtful)
+            e->code = ERR_UPSTREAM;
+        if (!is_doubtful || attempt > 0 || !upstream_era_may_doubt(entry))
+            return false;
+        upstream_era_forget(entry); /* upgraded, or set back: never accepted */
+    }
 }
 
 void upstream_forget(struct services *sv, struct str org_id, struct str connection_id)
@@ -127,6 +148,7 @@ void upstream_forget(struct services *sv, struct str org_id, struct str connecti
      * server. */
     if (n > 0 && registry_get(sv, a, org_id, connection_id, &entry, &ignored))
         upstream_end_sessions(sv, a, entry, refs, n);
+    channels_forget(sv, connection_id);
     arena_end(a);
 }
 

@@ -9,6 +9,7 @@
 #include "mcp/upstream_send.h"
 #include "store/connections.h"
 
+enum { ERA_DOUBT_MS = 2000 }; /* a server that refuses everything is not asked each time */
 enum { ERA_KEPT_MS = 24 * 60 * 60 * 1000 }; /* a server may be upgraded: look again after a day */
 
 /* ---- remembering ---- */
@@ -35,6 +36,7 @@ void upstream_era_learn(struct services *sv, struct registry_entry *entry, enum 
 {
     bool is_news = entry->era != era || clock_wall_ms() - entry->conn.era_at > ERA_KEPT_MS;
     entry->era = era;
+    entry->is_era_doubted = false;
     entry->conn.era_at = clock_wall_ms();
     if (!is_news)
         return;
@@ -50,23 +52,69 @@ void upstream_era_learn(struct services *sv, struct registry_entry *entry, enum 
         arena_end(a);
 }
 
+void upstream_era_forget(struct registry_entry *entry)
+{
+    entry->is_era_doubted = true;
+    entry->era_doubted_at = clock_mono_ms();
+}
+
+bool upstream_era_may_doubt(const struct registry_entry *entry)
+{
+    return entry->era_doubted_at == 0 || clock_mono_ms() - entry->era_doubted_at > ERA_DOUBT_MS;
+}
+
+void upstream_era_note_session(struct services *sv, struct registry_entry *entry)
+{
+    entry->refuses_sessions = false;
+    if (entry->era != ERA_STATELESS)
+        upstream_era_learn(sv, entry, ERA_SESSION);
+}
+
 /* ---- probing ---- */
 
-static enum era era_of_error(struct str error)
+bool upstream_era_is_refused(const struct http_answer_head *head, struct err *e)
+{
+    if (head->status != 400)
+        return false;
+    err_set(e, ERR_UNSUPPORTED_VERSION, "the server answered HTTP 400");
+    return true;
+}
+
+static int64_t code_of(struct str error)
 {
     struct jwant wants[] = {{.name = STR("code")}};
     struct err ignored;
     int64_t code;
-    if (!jscan_object(error, wants, 1, &ignored) || !jscan_i64(wants[0].value, &code))
+    return !str_is_absent(error) && jscan_object(error, wants, 1, &ignored) &&
+                   !str_is_absent(wants[0].value) && jscan_i64(wants[0].value, &code)
+               ? code
+               : 0;
+}
+
+bool upstream_era_is_doubtful(struct str error)
+{
+    int64_t code = code_of(error);
+    bool is_known = (code <= -32601 && code >= -32603) || code == -32020 || code == -32021;
+    return !is_known;
+}
+
+/* A server that knows the code of unsupported versions may still have only older ones. */
+static enum era era_of_error(struct str error)
+{
+    int64_t code = code_of(error);
+    if (code == 0)
         return ERA_UNKNOWN;
-    return code <= -32020 && code >= -32022 ? ERA_STATELESS : ERA_SESSION;
+    bool is_ours = str_find(error, STR("\"" MCP_STATELESS_LATEST "\"")) != SIZE_MAX;
+    if (code == -32022)
+        return is_ours || str_find(error, STR("\"supported\"")) == SIZE_MAX ? ERA_STATELESS
+                                                                            : ERA_SESSION;
+    return code == -32020 || code == -32021 ? ERA_STATELESS : ERA_SESSION;
 }
 
 /* Reads the body of a probe's answer whatever its status: era evidence stands in JSON-RPC errors on
  * 400 and 404 too. */
-static bool probe_judge(struct arena *a, struct http_exchange *x,
-                        const struct http_answer_head *head, struct str id, enum era *out,
-                        struct str *discover, struct err *e)
+static bool probe_judge(struct arena *a, struct exchange *x, const struct http_answer_head *head,
+                        struct str id, enum era *out, struct str *discover, struct err *e)
 {
     if (head->status == 401 || head->status == 403 || head->status >= 500 ||
         (head->status >= 300 && head->status < 400) || head->status == 429)
@@ -94,7 +142,7 @@ bool upstream_era_find(struct services *sv, struct arena *a, struct registry_ent
 {
     if (discover)
         *discover = STR_NONE;
-    if (!discover && entry->era != ERA_UNKNOWN &&
+    if (!discover && entry->era != ERA_UNKNOWN && !entry->is_era_doubted &&
         clock_wall_ms() - entry->conn.era_at < ERA_KEPT_MS) {
         *out = entry->era;
         return true;
@@ -115,9 +163,10 @@ bool upstream_era_find(struct services *sv, struct arena *a, struct registry_ent
         .total_ms = LIMIT_PROBE_MS,
     };
     struct http_answer_head head;
-    auto_free(http_closep) struct http_exchange *x = upstream_send(sv, a, &m, &head, e);
+    auto_free(exchange_closep) struct exchange *x = upstream_send(sv, a, &m, &head, e);
     if (!x || !probe_judge(a, x, &head, id, out, discover, e))
         return false;
+    entry->is_era_probed = true;
     upstream_era_learn(sv, entry, *out);
     return true;
 }
@@ -133,7 +182,7 @@ static bool initialized_send(struct services *sv, struct arena *a,
     m.version = s->version;
     m.session_id = s->id;
     struct http_answer_head head;
-    auto_free(http_closep) struct http_exchange *x = upstream_send(sv, a, &m, &head, e);
+    auto_free(exchange_closep) struct exchange *x = upstream_send(sv, a, &m, &head, e);
     return x && upstream_status_check(&head, false, e);
 }
 
@@ -159,6 +208,13 @@ bool upstream_session_start(struct services *sv, struct arena *a, struct registr
                             const struct credential *cred, struct upstream_session *out,
                             struct err *e)
 {
+    return upstream_session_start_as(sv, a, entry, cred, STR_NONE, out, e);
+}
+
+bool upstream_session_start_as(struct services *sv, struct arena *a, struct registry_entry *entry,
+                               const struct credential *cred, struct str capabilities,
+                               struct upstream_session *out, struct err *e)
+{
     *out = (struct upstream_session){0};
     struct str id = hop_id_fresh(a, sv->worker);
     struct upstream_message m = {
@@ -169,8 +225,9 @@ bool upstream_session_start(struct services *sv, struct arena *a, struct registr
             a,
             "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"initialize\",\"params\":{"
             "\"protocolVersion\":\"%s\","
-            "\"capabilities\":{},\"clientInfo\":{\"name\":\"tulle\",\"version\":\"%s\"}}}",
-            STR_FMT(id), MCP_SESSION_LATEST, TULLE_VERSION),
+            "\"capabilities\":%.*s,\"clientInfo\":{\"name\":\"tulle\",\"version\":\"%s\"}}}",
+            STR_FMT(id), MCP_SESSION_LATEST,
+            STR_FMT(str_is_absent(capabilities) ? STR("{}") : capabilities), TULLE_VERSION),
         .era = ERA_SESSION,
         .first_byte_ms = LIMIT_PROBE_MS,
         .total_ms = (int64_t)2 * LIMIT_PROBE_MS,
@@ -178,14 +235,21 @@ bool upstream_session_start(struct services *sv, struct arena *a, struct registr
     struct http_answer_head head;
     struct upstream_response r;
     {
-        auto_free(http_closep) struct http_exchange *x = upstream_send(sv, a, &m, &head, e);
+        auto_free(exchange_closep) struct exchange *x = upstream_send(sv, a, &m, &head, e);
+        if (x && (head.status == 400 || head.status == 404 || head.status == 405))
+            return err_set(e, ERR_UNSUPPORTED_VERSION,
+                           "the server answered initialize with HTTP %d", head.status);
         if (!x || !upstream_status_check(&head, false, e) ||
             !upstream_reply_read(a, x, &head, id, LIMIT_ANSWER_HELD, NULL, &r, e) ||
             !initialize_read(a, &head, &r, out, e))
             return false;
     }
-    upstream_era_learn(sv, entry, ERA_SESSION);
-    return initialized_send(sv, a, &m, out, e);
+    upstream_era_note_session(sv, entry);
+    if (initialized_send(sv, a, &m, out, e))
+        return true;
+    if (!str_is_absent(out->id))
+        upstream_session_end(sv, a, entry, cred, out->id, out->version);
+    return false;
 }
 
 void upstream_session_end(struct services *sv, struct arena *a, struct registry_entry *entry,
@@ -201,5 +265,5 @@ void upstream_session_end(struct services *sv, struct arena *a, struct registry_
                                  .total_ms = LIMIT_PROBE_MS};
     struct http_answer_head head;
     struct err ignored;
-    http_close(upstream_send(sv, a, &m, &head, &ignored));
+    exchange_close(upstream_send(sv, a, &m, &head, &ignored));
 }

@@ -14,6 +14,18 @@
 bool upstream_era_find(struct services *sv, struct arena *a, struct registry_entry *entry,
                        const struct credential *cred, enum era *out, struct str *discover,
                        struct err *e) must_use;
+/* True, with ERR_UNSUPPORTED_VERSION, for what a server answers to a request in a session that it
+ * does not understand at all: the era may have changed. */
+bool upstream_era_is_refused(const struct http_answer_head *head, struct err *e);
+/* May a refusal of a stateless request with this JSON-RPC error (raw; absent: none) come from a
+ * server of the other era? */
+bool upstream_era_is_doubtful(struct str error);
+/* What was remembered proved wrong: the next look-up probes. */
+void upstream_era_forget(struct registry_entry *entry);
+/* False for a moment after that: a server that refuses everything is not probed for each call. */
+bool upstream_era_may_doubt(const struct registry_entry *entry);
+/* initialize worked. A server that is known to be stateless stays so: it speaks both eras. */
+void upstream_era_note_session(struct services *sv, struct registry_entry *entry);
 /* What a call taught us: kept in the entry, and in the registry when it is news. */
 void upstream_era_learn(struct services *sv, struct registry_entry *entry, enum era era);
 
@@ -26,6 +38,11 @@ struct upstream_session {
 bool upstream_session_start(struct services *sv, struct arena *a, struct registry_entry *entry,
                             const struct credential *cred, struct upstream_session *out,
                             struct err *e) must_use;
+/* The same (ERR_UNSUPPORTED_VERSION: refused with 400, 404 or 405) declaring capabilities (a JSON
+ * object; absent: none). */
+bool upstream_session_start_as(struct services *sv, struct arena *a, struct registry_entry *entry,
+                               const struct credential *cred, struct str capabilities,
+                               struct upstream_session *out, struct err *e) must_use;
 /* DELETE; failures are ignored: the server may not allow it. */
 void upstream_session_end(struct services *sv, struct arena *a, struct registry_entry *entry,
                           const struct credential *cred, struct str id, struct str version);

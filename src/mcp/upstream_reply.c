@@ -59,12 +59,12 @@ bool upstream_response_parse(struct arena *a, struct str text, struct str id,
 
 /* ---- JSON ---- */
 
-static bool read_whole(struct http_exchange *x, size_t max_held, struct buf *body, struct err *e)
+static bool read_whole(struct exchange *x, size_t max_held, struct buf *body, struct err *e)
 {
     buf_init(body, max_held);
     for (;;) {
         struct str chunk;
-        if (!http_read(x, &chunk, 0, e))
+        if (!exchange_read(x, &chunk, 0, e))
             return false;
         if (chunk.n == 0)
             return true;
@@ -75,7 +75,7 @@ static bool read_whole(struct http_exchange *x, size_t max_held, struct buf *bod
     }
 }
 
-static bool read_json(struct arena *a, struct http_exchange *x, struct str id, size_t max_held,
+static bool read_json(struct arena *a, struct exchange *x, struct str id, size_t max_held,
                       struct upstream_response *out, struct err *e)
 {
     struct buf body;
@@ -96,6 +96,9 @@ struct event_reader {
     struct str id;
     const struct upstream_listener *listener; /* NULL: nobody */
     bool has_waited;
+    bool is_ended;      /* the stream is over, without a response */
+    struct str last_id; /* of all its events so far; absent: they have none */
+    int64_t retry_ms;
     struct upstream_response *out;
     bool is_answered;
 };
@@ -135,42 +138,80 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
     return is_good;
 }
 
-static bool before_wait(struct event_reader *r, struct http_exchange *x, struct err *e)
+static bool tell_wait(struct event_reader *r, struct err *e)
 {
-    if (r->has_waited || !r->listener || !r->listener->on_wait || http_read_is_ready(x))
+    if (r->has_waited || !r->listener || !r->listener->on_wait)
         return true;
     r->has_waited = true;
     return r->listener->on_wait(r->listener->arg, e);
 }
 
-static bool read_events(struct event_reader *r, struct http_exchange *x, struct err *e)
+/* The next bytes; an end is an error here. */
+static bool next_chunk(struct event_reader *r, struct exchange *x, struct str *chunk, struct err *e)
+{
+    if (!exchange_read_is_ready(x) && !tell_wait(r, e))
+        return false;
+    bool is_read = exchange_read(x, chunk, 0, e);
+    r->is_ended = is_read ? chunk->n == 0 : e->code == ERR_UPSTREAM;
+    if (is_read && r->is_ended)
+        return err_set(e, ERR_UPSTREAM, "the server's event stream ended before it had answered");
+    return is_read;
+}
+
+/* An id that no header can carry counts as none. */
+static void remember_id(struct event_reader *r, const struct sse_parser *parser)
+{
+    struct str id = buf_str(&parser->last_id);
+    r->retry_ms = parser->retry_ms;
+    if (id.n == 0 || str_eq(id, r->last_id))
+        return;
+    bool is_fit = id.n <= LIMIT_EVENT_ID;
+    for (size_t i = 0; is_fit && i < id.n; i++)
+        is_fit = (unsigned char)id.p[i] >= ' ' && (unsigned char)id.p[i] < 0x7F;
+    r->last_id = is_fit ? arena_dup(r->arena, id) : STR_NONE;
+}
+
+static bool read_stream(struct event_reader *r, struct exchange *x, struct err *e)
 {
     struct sse_parser parser;
     sse_parser_init(&parser, on_event, r);
+    r->is_ended = false;
     bool is_good = true;
     while (is_good && !r->is_answered) {
         struct str chunk;
-        is_good = before_wait(r, x, e) && http_read(x, &chunk, 0, e);
-        if (is_good && chunk.n == 0)
-            is_good =
-                err_set(e, ERR_UPSTREAM, "the server's event stream ended before it had answered");
-        else if (is_good)
-            is_good = sse_parser_feed(&parser, chunk, e);
+        is_good = next_chunk(r, x, &chunk, e) && sse_parser_feed(&parser, chunk, e);
     }
+    if (r->is_ended)
+        remember_id(r, &parser);
     sse_parser_end(&parser);
     return is_good && r->is_answered;
 }
 
-bool upstream_reply_read(struct arena *a, struct http_exchange *x,
-                         const struct http_answer_head *head, struct str id, size_t max_held,
-                         const struct upstream_listener *listener, struct upstream_response *out,
-                         struct err *e)
+static bool read_events(struct event_reader *r, struct exchange *x, struct err *e)
+{
+    bool is_good = read_stream(r, x, e);
+    for (int n = 0; !is_good && r->is_ended && n < LIMIT_RESUMES; n++) {
+        if (!r->listener || !r->listener->resume || str_is_absent(r->last_id) || !tell_wait(r, e))
+            return false;
+        auto_free(exchange_closep) struct exchange *next =
+            r->listener->resume(r->listener->arg, r->last_id, r->retry_ms, e);
+        is_good = next && read_stream(r, next, e);
+        if (!next)
+            return false;
+    }
+    return is_good;
+}
+
+bool upstream_reply_read(struct arena *a, struct exchange *x, const struct http_answer_head *head,
+                         struct str id, size_t max_held, const struct upstream_listener *listener,
+                         struct upstream_response *out, struct err *e)
 {
     switch (upstream_body_kind(head)) {
     case UPSTREAM_JSON:
         return read_json(a, x, id, max_held, out, e);
     case UPSTREAM_EVENTS: {
-        struct event_reader reader = {.arena = a, .id = id, .listener = listener, .out = out};
+        struct event_reader reader = {
+            .arena = a, .id = id, .listener = listener, .last_id = STR_NONE, .out = out};
         return read_events(&reader, x, e);
     }
     default:

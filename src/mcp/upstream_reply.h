@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "io/http_client.h"
+#include "mcp/exchange.h"
 #include "mcp/jsonrpc.h"
 
 struct upstream_response {
@@ -22,6 +22,9 @@ struct upstream_listener {
     bool (*on_message)(void *arg, const struct rpc_message *m, struct err *e);
     /* Nothing more is here just now: called once, before the first wait for more. */
     bool (*on_wait)(void *arg, struct err *e);
+    /* The stream ended before the response and its events had ids: the stream that goes on after
+     * this one (upstream_resume), or NULL with *e. NULL: there is no such thing. */
+    struct exchange *(*resume)(void *arg, struct str last_id, int64_t retry_ms, struct err *e);
     void *arg;
 };
 
@@ -31,10 +34,9 @@ struct upstream_listener {
  * ERR_UPSTREAM: broken off, not JSON, an answer to something else, no answer at all; ERR_TOO_LARGE;
  * ERR_TIMEOUT; ERR_CANCELLED.
  */
-bool upstream_reply_read(struct arena *a, struct http_exchange *x,
-                         const struct http_answer_head *head, struct str id, size_t max_held,
-                         const struct upstream_listener *listener, struct upstream_response *out,
-                         struct err *e) must_use;
+bool upstream_reply_read(struct arena *a, struct exchange *x, const struct http_answer_head *head,
+                         struct str id, size_t max_held, const struct upstream_listener *listener,
+                         struct upstream_response *out, struct err *e) must_use;
 
 /* Checks that a text is the response to `id`. ERR_UPSTREAM otherwise. */
 bool upstream_response_parse(struct arena *a, struct str text, struct str id,

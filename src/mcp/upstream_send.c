@@ -1,10 +1,14 @@
 /* Outgoing calls to MCP servers. */
 #include "mcp/upstream_send.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "json/jscan.h"
+#include "mcp/channel.h"
+#include "mcp/upstream_health.h"
 
-enum { HEADERS_OWN = 12, HEADERS_PARAM = 20 };
+enum { HEADERS_OWN = 12, HEADERS_PARAM = LIMIT_PARAM_HEADERS };
 
 struct header_list {
     struct http_header v[HEADERS_OWN + HEADERS_PARAM + LIMIT_HEADERS_INJECTED];
@@ -19,7 +23,7 @@ static void put(struct header_list *list, struct str name, struct str value)
 
 /* Mcp-Name values outside of visible ASCII travel as =?base64?...?= (MCP 2026-07-28, header
  * encoding). */
-static struct str name_encode(struct arena *a, struct str name)
+struct str upstream_header_encode(struct arena *a, struct str name)
 {
     bool is_plain = name.n > 0 && name.p[0] != ' ' && name.p[0] != '\t' &&
                     name.p[name.n - 1] != ' ' && name.p[name.n - 1] != '\t' &&
@@ -33,7 +37,7 @@ static struct str name_encode(struct arena *a, struct str name)
     buf_add(&out, STR("=?base64?"));
     text_b64(&out, name.p, name.n);
     buf_add(&out, STR("?="));
-    struct str encoded = arena_dup(a, buf_str(&out));
+    struct str encoded = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
     buf_end(&out);
     return encoded;
 }
@@ -62,11 +66,14 @@ static void headers_build(struct header_list *list, struct arena *a,
     put(list, STR("User-Agent"), STR("tulle/" TULLE_VERSION));
     put(list, STR("MCP-Protocol-Version"), m->version);
     put(list, STR("Mcp-Session-Id"), m->session_id);
+    put(list, STR("Last-Event-ID"), m->last_event_id);
     if (m->era == ERA_STATELESS) {
         put(list, STR("Mcp-Method"), m->method);
         if (!str_is_absent(m->name))
-            put(list, STR("Mcp-Name"), name_encode(a, m->name));
-        if (m->rq)
+            put(list, STR("Mcp-Name"), upstream_header_encode(a, m->name));
+        for (size_t i = 0; i < m->n_params; i++)
+            put(list, m->params[i].name, m->params[i].value);
+        if (m->rq && !m->params)
             param_headers_copy(list, m->rq);
     }
     if (m->rq) {
@@ -81,33 +88,84 @@ static void headers_build(struct header_list *list, struct arena *a,
         put(list, m->credential->headers[i].name, m->credential->headers[i].value);
 }
 
-static struct str address_build(struct arena *a, const struct upstream_message *m)
+static struct str address_build(struct arena *a, const struct upstream_message *m, struct str url)
 {
-    struct str url = m->entry->conn.url;
     if (str_is_absent(m->credential->query))
         return url;
     const char *joint = str_find_char(url, '?') == SIZE_MAX ? "?" : "&";
     return arena_printf(a, "%.*s%s%.*s", STR_FMT(url), joint, STR_FMT(m->credential->query));
 }
 
-struct http_exchange *upstream_send(struct services *sv, struct arena *a,
-                                    const struct upstream_message *m, struct http_answer_head *head,
-                                    struct err *e)
+bool upstream_call_build(struct arena *a, const struct upstream_message *m, struct str url,
+                         struct http_call *out, struct err *e)
 {
     struct header_list *list = arena_alloc(a, sizeof(*list));
-    struct str url = address_build(a, m);
-    if (!list || str_is_absent(url)) {
-        err_set(e, ERR_UNAVAILABLE, "out of memory");
-        return NULL;
-    }
+    struct str address = address_build(a, m, url);
+    if (!list || str_is_absent(address))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
     headers_build(list, a, m);
-    struct http_call call = {.method = m->http_method,
-                             .url = url,
-                             .headers = list->v,
-                             .n_headers = list->n,
-                             .body = m->body,
-                             .first_byte_ms = m->first_byte_ms,
-                             .idle_ms = m->idle_ms,
-                             .total_ms = m->total_ms};
-    return http_open(sv->http, &call, head, e);
+    *out = (struct http_call){.method = m->http_method,
+                              .url = address,
+                              .headers = list->v,
+                              .n_headers = list->n,
+                              .body = m->body,
+                              .first_byte_ms = m->first_byte_ms,
+                              .idle_ms = m->idle_ms,
+                              .total_ms = m->total_ms};
+    return true;
+}
+
+static struct exchange *send_by_http(struct services *sv, struct arena *a,
+                                     const struct upstream_message *m,
+                                     struct http_answer_head *head, struct err *e)
+{
+    struct http_call call;
+    if (!upstream_call_build(a, m, m->entry->conn.url, &call, e))
+        return NULL;
+    if (!upstream_health_admit(sv, m->entry, e))
+        return NULL;
+    int64_t began_ms = clock_mono_ms();
+    struct http_exchange *x = http_open(sv->http, &call, head, e);
+    upstream_health_note(sv, m->entry, x ? head->status : 0, e, clock_mono_ms() - began_ms);
+    return exchange_of_http(x, e);
+}
+
+/* A server that refuses a POST of initialize may be one of the first revision, with HTTP+SSE (MCP
+ * 2025-11-25, Transports, Backwards compatibility). */
+static bool may_be_sse(const struct upstream_message *m, const struct http_answer_head *head)
+{
+    struct jwant wants[] = {{.name = STR("method")}};
+    struct err ignored;
+    bool is_refused = head->status == 400 || head->status == 404 || head->status == 405;
+    return is_refused && m->era == ERA_SESSION && str_is_absent(m->session_id) &&
+           !str_is_absent(m->body) && str_eq(m->entry->conn.transport, STR("auto")) &&
+           jscan_object(m->body, wants, 1, &ignored) &&
+           str_eq(wants[0].value, STR("\"initialize\""));
+}
+
+/* Tries HTTP+SSE in the place of the refused x, which is given back when that does not work. */
+static struct exchange *fall_back(struct services *sv, struct arena *a,
+                                  const struct upstream_message *m, struct exchange *x,
+                                  struct http_answer_head *head)
+{
+    struct http_answer_head sse_head;
+    struct err ignored;
+    m->entry->is_sse = true;
+    struct exchange *sse = channel_send(sv, a, m, &sse_head, &ignored);
+    m->entry->is_sse = sse != NULL;
+    if (!sse)
+        return x;
+    exchange_close(x);
+    *head = sse_head;
+    return sse;
+}
+
+struct exchange *upstream_send(struct services *sv, struct arena *a,
+                               const struct upstream_message *m, struct http_answer_head *head,
+                               struct err *e)
+{
+    if (channel_is_used(m->entry))
+        return channel_send(sv, a, m, head, e);
+    struct exchange *x = send_by_http(sv, a, m, head, e);
+    return x && may_be_sse(m, head) ? fall_back(sv, a, m, x, head) : x;
 }

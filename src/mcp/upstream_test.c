@@ -1,10 +1,14 @@
 /* CONNECTION_TEST: what was tried, step by step, with the time of each. */
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/uri.h"
 #include "json/jout.h"
 #include "json/jscan.h"
+#include "mcp/channel.h"
 #include "mcp/upstream.h"
 #include "mcp/upstream_era.h"
+#include "mcp/upstream_health.h"
+#include "mcp/upstream_send.h"
 
 struct test_run {
     struct services *sv;
@@ -15,17 +19,22 @@ struct test_run {
     int64_t began_us;
 };
 
-static void step_write(struct test_run *t, const char *name, bool ok, int64_t since_us,
-                       struct str detail)
+static void step_took(struct test_run *t, const char *name, bool ok, int64_t ms, struct str detail)
 {
     struct jout *j = t->steps;
     jout_object(j);
     jout_kstr(j, "name", str_c(name));
     jout_kbool(j, "ok", ok);
-    jout_ki64(j, "ms", (clock_mono_us() - since_us) / 1000);
+    jout_ki64(j, "ms", ms);
     jout_kstr(j, "detail", detail);
     jout_object_end(j);
     t->is_ok = t->is_ok && ok;
+}
+
+static void step_write(struct test_run *t, const char *name, bool ok, int64_t since_us,
+                       struct str detail)
+{
+    step_took(t, name, ok, (clock_mono_us() - since_us) / 1000, detail);
 }
 
 static bool step_failed(struct test_run *t, const char *name, int64_t since_us, const struct err *e)
@@ -39,6 +48,14 @@ static bool test_address(struct test_run *t, const struct connection *conn)
 {
     struct err e;
     int64_t began = clock_mono_us();
+    if (str_eq(conn->transport, STR("stdio"))) {
+        if (!t->sv->config->allow_stdio_effective) {
+            err_set(&e, ERR_UNPROCESSABLE, "stdio servers are not allowed on this installation");
+            return step_failed(t, "program", began, &e);
+        }
+        step_write(t, "program", true, began, conn->command);
+        return true;
+    }
     if (!http_guard_url(t->sv->guard, conn->url, &e))
         return step_failed(t, "address", began, &e);
     step_write(t, "address", true, began, conn->url);
@@ -56,6 +73,93 @@ static bool test_credential(struct test_run *t, struct registry_entry *entry,
     return true;
 }
 
+/* Where an OAuth client would begin (RFC 9728 5.1), if the server says so. */
+static struct str challenge_text(struct test_run *t, const struct http_answer_head *head)
+{
+    struct str given = http_header_get(head->headers, head->n_headers, STR("WWW-Authenticate"));
+    size_t at = str_find(given, STR("resource_metadata=\""));
+    struct str url = str_slice(given, at == SIZE_MAX ? given.n : at + 19, SIZE_MAX);
+    url = str_slice(url, 0, str_find_char(url, '"'));
+    struct uri parts;
+    if (url.n == 0 || !uri_parse(url, &parts))
+        return arena_printf(t->arena, "the server refused our credential (HTTP %d)", head->status);
+    return arena_printf(t->arena,
+                        "the server refused our credential (HTTP %d) and names its OAuth metadata: "
+                        "%.*s",
+                        head->status, STR_FMT(url));
+}
+
+static void test_phases(struct test_run *t, const struct http_timing *timing)
+{
+    if (timing->was_reused)
+        step_took(t, "connect", true, 0, STR("a kept connection was used"));
+    if (timing->dns_ms >= 0)
+        step_took(t, "dns", true, timing->dns_ms, STR(""));
+    if (timing->connect_ms >= 0)
+        step_took(t, "connect", true, timing->connect_ms, STR(""));
+    if (timing->tls_ms >= 0)
+        step_took(t, "tls", true, timing->tls_ms, STR(""));
+}
+
+/* One question over HTTP, whatever the breaker says: its phases, and whether the credential is
+ * taken. */
+static bool test_reach(struct test_run *t, struct registry_entry *entry,
+                       const struct credential *cred)
+{
+    if (channel_is_used(entry))
+        return true;
+    struct err e;
+    int64_t began = clock_mono_us();
+    struct upstream_message m = {
+        .entry = entry,
+        .credential = cred,
+        .http_method = STR("POST"),
+        .body = STR("{\"jsonrpc\":\"2.0\",\"id\":\"test\",\"method\":\"server/discover\","
+                    "\"params\":{\"_meta\":" UPSTREAM_META "}}"),
+        .era = ERA_STATELESS,
+        .version = STR(MCP_STATELESS_LATEST),
+        .method = STR("server/discover"),
+        .first_byte_ms = LIMIT_PROBE_MS,
+        .total_ms = LIMIT_PROBE_MS,
+    };
+    struct http_call call;
+    struct http_answer_head head;
+    if (!upstream_call_build(t->arena, &m, entry->conn.url, &call, &e))
+        return step_failed(t, "http", began, &e);
+    auto_free(http_closep) struct http_exchange *x = http_open(t->sv->http, &call, &head, &e);
+    upstream_health_note(t->sv, entry, x ? head.status : 0, &e, (clock_mono_us() - began) / 1000);
+    if (!x)
+        return step_failed(t, "http", began, &e);
+    struct http_timing timing;
+    http_exchange_timing(x, &timing);
+    test_phases(t, &timing);
+    step_took(t, "http", true, timing.first_byte_ms,
+              arena_printf(t->arena, "HTTP %d", head.status));
+    if (head.status != 401 && head.status != 403)
+        return true;
+    t->status = "needs_authorization";
+    step_took(t, "authorization", false, 0, challenge_text(t, &head));
+    return false;
+}
+
+/* "tools, resources": the names in the capabilities of an initialize or discover result. */
+static struct str capabilities_text(struct test_run *t, struct str result)
+{
+    struct jwant wants[] = {{.name = STR("capabilities")}};
+    struct err ignored;
+    struct jiter it;
+    struct str text = STR("");
+    if (!jscan_object(result, wants, 1, &ignored) || str_is_absent(wants[0].value))
+        return STR("none");
+    for (jscan_iter(&it, wants[0].value); jscan_next(&it) && text.n < 300;) {
+        struct str name;
+        if (jscan_string(t->arena, it.key, &name))
+            text = arena_printf(t->arena, "%.*s%s%.*s", STR_FMT(text), text.n ? ", " : "",
+                                STR_FMT(str_slice(name, 0, 64)));
+    }
+    return text.n ? text : STR("none");
+}
+
 static bool test_era(struct test_run *t, struct registry_entry *entry,
                      const struct credential *cred, enum era *era)
 {
@@ -65,6 +169,8 @@ static bool test_era(struct test_run *t, struct registry_entry *entry,
     if (!upstream_era_find(t->sv, t->arena, entry, cred, era, &discover, &e))
         return step_failed(t, "era", began, &e);
     step_write(t, "era", true, began, era_name(*era));
+    if (!str_is_absent(discover))
+        step_took(t, "capabilities", true, 0, capabilities_text(t, discover));
     return true;
 }
 
@@ -79,6 +185,7 @@ static bool test_handshake(struct test_run *t, struct registry_entry *entry,
     if (!upstream_session_start(t->sv, t->arena, entry, cred, &s, &e))
         return step_failed(t, "initialize", began, &e);
     step_write(t, "initialize", true, began, s.version);
+    step_took(t, "capabilities", true, 0, capabilities_text(t, s.initialize));
     if (!str_is_absent(s.id))
         upstream_session_end(t->sv, t->arena, entry, cred, s.id, s.version);
     return true;
@@ -142,7 +249,8 @@ bool upstream_test(struct services *sv, struct arena *a, const struct connection
     enum era era = ERA_UNKNOWN;
     int64_t n_tools = -1;
     if (test_address(&t, &entry->conn) && test_credential(&t, entry, caller, &cred) &&
-        test_era(&t, entry, &cred, &era) && test_handshake(&t, entry, &cred, era))
+        test_reach(&t, entry, &cred) && test_era(&t, entry, &cred, &era) &&
+        test_handshake(&t, entry, &cred, era))
         n_tools = test_tools(&t, &entry->conn, caller);
     jout_array_end(&j);
     result_write(&t, era_name(era), n_tools, buf_str(&steps), out);

@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "base/secret.h"
-#include "mcp/tool_source.h"
+#include "routes/tools_http.h"
 
 const struct session_person *page_person(const struct http_request *rq)
 {
@@ -78,24 +78,18 @@ static bool result_read(struct http_request *rq, struct str text, const struct j
 bool page_tool(struct http_request *rq, const char *tool, struct page_call *c,
                const struct jvalue **out, struct err *e)
 {
-    struct services *sv = rq->context;
-    struct tool_use use = {.rq = rq,
-                           .arena = rq->arena,
-                           .sv = sv,
-                           .caller = rq->user,
-                           .request_id = str_c(rq->request_id)};
-    struct tool_outcome outcome = {0};
+    struct str structured = STR_NONE;
     bool is_unknown = false;
     jout_object_end(&c->j);
     bool is_good = buf_ok(&c->text) || err_set(e, ERR_TOO_LARGE, "the form is too large");
     is_good =
-        is_good && sv->tools->call(&use, str_c(tool), buf_str(&c->text), &outcome, &is_unknown, e);
+        is_good && tools_http_run(rq, str_c(tool), buf_str(&c->text), &structured, &is_unknown, e);
     if (c->text.p)
         secret_wipe(c->text.p, c->text.n); /* it may hold a credential */
     buf_end(&c->text);
     if (!is_good && is_unknown)
         return err_set(e, ERR_FORBIDDEN, "your role does not allow this");
-    return is_good && (!out || result_read(rq, outcome.structured, out, e));
+    return is_good && (!out || result_read(rq, structured, out, e));
 }
 
 struct str page_time(struct arena *a, struct str rfc3339)

@@ -10,7 +10,6 @@
 #include "routes/page_tools.h"
 #include "store/browser_sessions.h"
 #include "store/members.h"
-#include "store/oauth_grants.h"
 #include "store/passwords.h"
 
 /* ---- lists as rows of values ---- */
@@ -258,7 +257,6 @@ static bool password_change(struct http_request *rq, const struct form *form, st
         return err_set(e, ERR_FORBIDDEN, "sign in again first");
     return password_work_hash(sv, rq->arena, password, &hash, e) &&
            passwords_put(sv->db, rq->arena, user_id, hash, STR_NONE, clock_wall_ms(), e) &&
-           oauth_grants_end_of_user(sv->db, rq->arena, user_id, clock_wall_ms(), e) &&
            login_audit(sv, rq, &event, e) && session_start(rq, user_id, STR("password"), e);
 }
 

@@ -3,6 +3,7 @@
 
 #include "auth/login/accounts.h"
 #include "auth/login/login_audit.h"
+#include "auth/secret_text.h"
 #include "auth/session/password_work.h"
 #include "auth/session/return_to.h"
 #include "base/clock.h"
@@ -36,7 +37,7 @@ static bool link_find(struct http_request *rq, struct link *l, struct err *e)
     struct services *sv = rq->context;
     int64_t now = clock_wall_ms();
     *l = (struct link){.token = rq->params[0]};
-    struct str hash = link_token_hash(rq->arena, l->token);
+    struct str hash = secret_text_hash(rq->arena, l->token);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     bool is_found = invitations_by_hash(sv->db, rq->arena, hash, now, &l->invitation, e);

@@ -3,6 +3,7 @@
 
 #include "auth/login/accounts.h"
 #include "auth/login/login_audit.h"
+#include "auth/secret_text.h"
 #include "base/clock.h"
 #include "routes/page_tools.h"
 #include "store/browser_sessions.h"
@@ -50,7 +51,7 @@ static bool link_is_good(struct http_request *rq, struct str token, struct err *
 {
     struct services *sv = rq->context;
     struct one_time_token row;
-    struct str hash = link_token_hash(rq->arena, token);
+    struct str hash = secret_text_hash(rq->arena, token);
     if (str_is_absent(hash))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (one_time_tokens_find(sv->db, rq->arena, hash, STR("setup"), clock_wall_ms(), &row, e))

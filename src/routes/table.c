@@ -9,6 +9,8 @@
 #include "auth/oauth/token.h"
 #include "base/limits.h"
 #include "auth/pages.h"
+#include "base/ids.h"
+#include "mcp/aggregate.h"
 #include "mcp/local_server.h"
 #include "mcp/proxied_call.h"
 #include "routes/guards.h"
@@ -28,6 +30,24 @@ static void mcp_connection(struct http_request *rq)
         proxied_get(rq);
     else
         proxied_delete(rq);
+}
+
+static void mcp_aggregate(struct http_request *rq)
+{
+    if (rq->method == HTTP_POST)
+        aggregate_post(rq);
+    else if (rq->method == HTTP_GET)
+        aggregate_get(rq);
+    else
+        aggregate_delete(rq);
+}
+
+static void mcp_connection_or_virtual(struct http_request *rq)
+{
+    if (id_is(rq->params[0], "vs"))
+        mcp_aggregate(rq);
+    else
+        mcp_connection(rq);
 }
 
 static void mcp_connection_of_org(struct http_request *rq)
@@ -70,8 +90,11 @@ const struct route route_table[] = {
     {"POST", "/oauth/introspect", GUARD_PUBLIC, LIMIT_BODY_FORM, introspect_post,
      "/oauth/introspect"},
     {"POST", "/mcp", GUARD_MANAGEMENT, LIMIT_BODY_MCP, local_server_post, "/mcp"},
-    {"POST GET DELETE", "/mcp/:connection", GUARD_BEARER, LIMIT_BODY_MCP, mcp_connection,
+    {"POST GET DELETE", "/mcp/:connection", GUARD_BEARER, LIMIT_BODY_MCP, mcp_connection_or_virtual,
      "/mcp/:connection"},
+    {"POST GET DELETE", "/mcp/hub", GUARD_BEARER, LIMIT_BODY_MCP, mcp_aggregate, "/mcp/hub"},
+    {"POST GET DELETE", "/mcp/hub/:org", GUARD_BEARER, LIMIT_BODY_MCP, mcp_aggregate,
+     "/mcp/hub/:org"},
     {"POST GET DELETE", "/mcp/:org/:connection", GUARD_BEARER, LIMIT_BODY_MCP,
      mcp_connection_of_org, "/mcp/:org/:connection"},
     {"POST", "/api/tools/:tool", GUARD_MANAGEMENT, LIMIT_BODY_MCP, tools_http_call,

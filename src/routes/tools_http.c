@@ -15,21 +15,30 @@ static bool body_is_json(struct http_request *rq, struct err *e)
                    STR_FMT(str_slice(name, 0, 80)));
 }
 
-void tools_http_call(struct http_request *rq)
+bool tools_http_run(struct http_request *rq, struct str tool, struct str arguments,
+                    struct str *structured, bool *is_unknown, struct err *e)
 {
     struct services *sv = rq->context;
-    struct err e = {.code = ERR_NONE};
     struct tool_use use = {.rq = rq,
                            .arena = rq->arena,
                            .sv = sv,
                            .caller = rq->user,
                            .request_id = str_c(rq->request_id)};
     struct tool_outcome outcome = {0};
-    bool is_unknown = false;
-    struct str arguments = rq->body.n ? rq->body : STR("{}");
+    *is_unknown = false;
+    bool is_good = sv->tools->call(&use, tool, arguments, &outcome, is_unknown, e);
+    *structured = outcome.structured;
+    return is_good;
+}
+
+void tools_http_call(struct http_request *rq)
+{
+    struct err e = {.code = ERR_NONE};
+    struct str structured, arguments = rq->body.n ? rq->body : STR("{}");
+    bool is_unknown;
     if (body_is_json(rq, &e) &&
-        sv->tools->call(&use, rq->params[0], arguments, &outcome, &is_unknown, &e))
-        http_answer(rq, 200, STR("application/json"), outcome.structured);
+        tools_http_run(rq, rq->params[0], arguments, &structured, &is_unknown, &e))
+        http_answer(rq, 200, STR("application/json"), structured);
     else
         answer_error(rq, &e);
 }

@@ -147,14 +147,10 @@ bool oauth_grants_end(struct db *db, struct arena *a, struct str id, int64_t now
     return db_run(db, a, &grant_end, DB_ARGS(A_STR(id), A_INT(now)), NULL, e);
 }
 
-bool oauth_grants_end_of_user(struct db *db, struct arena *a, struct str user_id, int64_t now,
-                              struct err *e)
+void oauth_grants_add_end_of_user(struct db_batch *b, struct str user_id, int64_t now)
 {
-    struct db_batch b;
-    db_batch_init(&b, a);
-    db_batch_add(&b, &codes_end_of_user, DB_ARGS(A_STR(user_id), A_INT(now)));
-    db_batch_add(&b, &grants_end_of_user, DB_ARGS(A_STR(user_id), A_INT(now)));
-    return db_batch_run(db, &b, NULL, e);
+    db_batch_add(b, &codes_end_of_user, DB_ARGS(A_STR(user_id), A_INT(now)));
+    db_batch_add(b, &grants_end_of_user, DB_ARGS(A_STR(user_id), A_INT(now)));
 }
 
 bool oauth_consents_get(struct db *db, struct arena *a, const struct oauth_consent *c,

@@ -28,9 +28,8 @@ bool oauth_grants_revoke(struct db *db, struct arena *a, struct str org_id, stru
 /* Ends the family alone, if there is one; the consent stays. Invalidates. */
 bool oauth_grants_end(struct db *db, struct arena *a, struct str id, int64_t now,
                       struct err *e) must_use;
-/* Ends every grant of a person (password changed, signed out everywhere). Invalidates. */
-bool oauth_grants_end_of_user(struct db *db, struct arena *a, struct str user_id, int64_t now,
-                              struct err *e) must_use;
+/* Adds to a batch: every grant and unused code of a person ends. Invalidates. */
+void oauth_grants_add_end_of_user(struct db_batch *b, struct str user_id, int64_t now);
 
 struct oauth_consent {
     struct str org_id, user_id, client_id, resource, redirect_host, scope;

@@ -31,8 +31,6 @@ static const struct db_stmt setup_operator_insert = {
     "CAST($4 AS BIGINT) WHERE NOT EXISTS "
     "(SELECT 1 FROM users WHERE is_operator = 1 AND disabled_at IS NULL)",
     DB_WRITE, DB_MUST_AFFECT | DB_DURABLE};
-static const struct db_stmt token_sessions_end = {
-    "token_sessions_end", "DELETE FROM browser_sessions WHERE user_id = $1", DB_WRITE, DB_DURABLE};
 static const struct db_stmt operators_number = {
     "operators_number", "SELECT count(*) FROM users WHERE is_operator = 1 AND disabled_at IS NULL",
     DB_LIST, 0};
@@ -100,8 +98,7 @@ bool one_time_tokens_take_password(struct db *db, struct arena *a, const struct 
     e = e ? e : &own;
     db_batch_init(&b, a);
     db_batch_add(&b, &token_take, DB_ARGS(A_STR(t->hash), A_STR(STR("password")), A_INT(now)));
-    passwords_add(&b, t->user_id, password_hash, now);
-    db_batch_add(&b, &token_sessions_end, DB_ARGS(A_STR(t->user_id)));
+    passwords_add_put(&b, t->user_id, password_hash, now);
     if (db_batch_run(db, &b, NULL, e))
         return true;
     return rows_is_no_row(e) ? link_is_dead(e) : false;

@@ -25,7 +25,7 @@ bool one_time_tokens_take_setup(struct db *db, struct arena *a, struct str hash,
                                 const struct user *operator, struct str password_hash,
                                 struct err *e) must_use;
 /*
- * Uses up a password link: sets the password and ends the person's sessions, in one transaction.
+ * Uses up a password link: sets the password as passwords_put does, in one transaction.
  * ERR_NOT_FOUND: not good any more.
  */
 bool one_time_tokens_take_password(struct db *db, struct arena *a, const struct one_time_token *t,

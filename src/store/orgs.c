@@ -5,8 +5,8 @@
 
 #define ORG_COLUMNS                                                                                \
     "o.id, o.slug, o.name, o.description, o.audit_arguments, o.created_by, o.created_at, "         \
-    "o.updated_at"
-enum { ORG_N_COLUMNS = 8, AUDIT_CHUNK = 1000 };
+    "o.updated_at, o.hub_prefix, o.hub_search"
+enum { ORG_N_COLUMNS = 10, AUDIT_CHUNK = 1000 };
 
 static const struct db_stmt org_insert = {
     "org_insert",
@@ -36,8 +36,9 @@ static const struct db_stmt org_update = {
     "UPDATE organizations SET name = COALESCE(CAST($2 AS TEXT), name), "
     "description = COALESCE(CAST($3 AS TEXT), description), "
     "slug = COALESCE(CAST($4 AS TEXT), slug), "
-    "audit_arguments = COALESCE(CAST($5 AS BIGINT), audit_arguments), updated_at = $6 "
-    "WHERE id = $1",
+    "audit_arguments = COALESCE(CAST($5 AS BIGINT), audit_arguments), updated_at = $6, "
+    "hub_prefix = COALESCE(CAST($7 AS TEXT), hub_prefix), "
+    "hub_search = COALESCE(CAST($8 AS TEXT), hub_search) WHERE id = $1",
     DB_WRITE, DB_MUST_AFFECT | DB_INVALIDATES};
 static const struct db_stmt org_delete = {"org_delete", "DELETE FROM organizations WHERE id = $1",
                                           DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
@@ -69,6 +70,8 @@ static void org_read(const struct db_rows *r, size_t row, struct org *o)
         .created_by = db_text(r, row, 5),
         .created_at = db_int(r, row, 6),
         .updated_at = db_int(r, row, 7),
+        .hub_prefix = db_text(r, row, 8),
+        .hub_search = db_text(r, row, 9),
     };
 }
 
@@ -146,7 +149,8 @@ bool orgs_update(struct db *db, struct arena *a, struct str id, const struct org
     db_batch_init(&b, a);
     db_batch_add(&b, &org_update,
                  DB_ARGS(A_STR(id), A_STR(c->name), A_STR(c->description), A_STR(c->slug),
-                         c->audit_arguments < 0 ? A_NULL : A_INT(c->audit_arguments), A_INT(now)));
+                         c->audit_arguments < 0 ? A_NULL : A_INT(c->audit_arguments), A_INT(now),
+                         A_STR(c->hub_prefix), A_STR(c->hub_search)));
     if (!str_is_absent(c->slug))
         slugs_change(&b, id, STR(""), id, c->slug, now);
     struct db_rows results[3];

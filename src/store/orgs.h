@@ -6,7 +6,9 @@
 struct org {
     struct str id; /* org_ */
     struct str slug, name, description;
-    bool audit_arguments; /* record redacted arguments of calls */
+    bool audit_arguments;  /* record redacted arguments of calls */
+    struct str hub_prefix; /* always clash: how the hub names what several servers offer */
+    struct str hub_search; /* off auto: whether it shows search tools in their stead */
     struct str created_by;
     int64_t created_at, updated_at;
 };
@@ -32,6 +34,7 @@ struct org_change {
     struct str name, description, slug; /* absent: stays; a changed slug retires the old one for 90
                                            days */
     int audit_arguments;                /* -1: stays, 0, 1 */
+    struct str hub_prefix, hub_search;  /* absent: stays */
 };
 /* ERR_NOT_FOUND; ERR_CONFLICT: slug taken. */
 bool orgs_update(struct db *db, struct arena *a, struct str id, const struct org_change *c,

@@ -1,5 +1,7 @@
 #include "store/passwords.h"
 
+#include "store/oauth_grants.h"
+
 static const struct db_stmt password_get = {
     "password_get", "SELECT hash FROM passwords WHERE user_id = $1", DB_READ, 0};
 static const struct db_stmt password_put = {
@@ -30,14 +32,26 @@ void passwords_add(struct db_batch *b, struct str user_id, struct str hash, int6
     db_batch_add(b, &password_put, DB_ARGS(A_STR(user_id), A_STR(hash), A_INT(now)));
 }
 
+static void put_add(struct db_batch *b, struct str user_id, struct str hash, struct str keep,
+                    int64_t now)
+{
+    passwords_add(b, user_id, hash, now);
+    db_batch_add(b, &password_sessions_end, DB_ARGS(A_STR(user_id), A_STR(keep)));
+    db_batch_add(b, &password_links_end, DB_ARGS(A_STR(user_id)));
+    oauth_grants_add_end_of_user(b, user_id, now);
+}
+
+void passwords_add_put(struct db_batch *b, struct str user_id, struct str hash, int64_t now)
+{
+    put_add(b, user_id, hash, STR(""), now);
+}
+
 bool passwords_put(struct db *db, struct arena *a, struct str user_id, struct str hash,
                    struct str keep_session_id, int64_t now, struct err *e)
 {
     struct db_batch b;
     struct str keep = str_is_absent(keep_session_id) ? STR("") : keep_session_id;
     db_batch_init(&b, a);
-    passwords_add(&b, user_id, hash, now);
-    db_batch_add(&b, &password_sessions_end, DB_ARGS(A_STR(user_id), A_STR(keep)));
-    db_batch_add(&b, &password_links_end, DB_ARGS(A_STR(user_id)));
+    put_add(&b, user_id, hash, keep, now);
     return db_batch_run(db, &b, NULL, e);
 }

@@ -94,7 +94,7 @@ everywhere('a wrong content type is 415, an impossible Accept 406', async (url) 
     assert.equal((await send(url, { key: org.key, body: call, headers: { accept: 'image/png' } })).status, 406);
 });
 
-everywhere('a foreign Origin is 403, also with a valid token', async (url) => {
+everywhere('[257] a foreign Origin is 403, also with a valid token', async (url) => {
     for (const origin of ['https://evil.example', 'http://localhost.evil.example', 'null', 'http://127.0.0.1.evil.example:80', 'file://'])
         assert.equal((await post(url, call, { origin })).status, 403, origin);
 });
@@ -176,7 +176,7 @@ test('paths are routed as they were sent', async () => {
         assert.match(await sendRaw(tulle.port, `GET ${path} HTTP/1.1\r\nHost: localhost:${tulle.port}\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 4\d\d /, path);
 });
 
-test('a token of the wrong shape is 401, not an error of ours', async () => {
+test('[244 248] a token of the wrong shape is 401, not an error of ours', async () => {
     for (const token of ['', 'x', 'tulle_key_', `tulle_key_${'a'.repeat(9000)}`, '\x80\xff', 'a b', '\'; DROP TABLE users; --', '%00']) {
         const answer = await send(targets.management, { body: list, headers: { authorization: `Bearer ${token}` } }).catch((error) => ({ status: error.code }));
         assert.ok([400, 401, 431, 'ERR_INVALID_CHAR', 'ECONNRESET', 'EPIPE'].includes(answer.status), `${token.slice(0, 20)}: ${answer.status}`);

@@ -165,3 +165,17 @@ test('a closed stdin and stdout do not disturb serve', async () => {
     assert.equal((await within(20_000, 'serve ends', child.ended)).code, 0);
     await fresh.end();
 });
+
+test('serve tells whoever came by ssh how to open the setup link at home, and nobody else', async (t) => {
+    const remote = await startTulle({ env: { SSH_CONNECTION: '203.0.113.9 50123 192.0.2.7 2222', SUDO_USER: 'ada', DISPLAY: ':10' } });
+    t.after(() => remote.end());
+    assert.match(remote.child.out, new RegExp(`^No browser here\\? On your machine: ssh -p 2222 -L ${remote.port}:localhost:${remote.port} ada@192\\.0\\.2\\.7$`, 'm'));
+    await remote.stop();
+    await remote.must('user', 'create', '--email', 'first@acme.example', '--operator');
+    await remote.serve();
+    assert.ok(!remote.child.out.includes('ssh'), remote.child.out);
+    const local = await startTulle({ env: { SSH_CONNECTION: '', DISPLAY: ':0' } });
+    t.after(() => local.end());
+    assert.match(local.child.out, /^Set up: /m);
+    assert.ok(!local.child.out.includes('ssh'), local.child.out);
+});

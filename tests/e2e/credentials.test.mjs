@@ -23,7 +23,7 @@ async function whoami(connection, { key }, headers = {}) {
 }
 const set = (connection, fields, who = org) => tulle.use('CONNECTION_CREDENTIAL_SET', { connection_id: connection.id, ...fields }, who);
 
-test('without a credential nothing of the client reaches the server', async () => {
+test('[254] without a credential nothing of the client reaches the server', async () => {
     const connection = await tulle.connect(org, { name: 'none', url: raw.url });
     const { headers } = await whoami(connection, org, {
         cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'x-custom': 'client', 'proxy-authorization': 'Basic eA==', 'x-api-key': 'client-key',

@@ -66,7 +66,7 @@ test('a JSON answer cut in the middle is an error or a cut answer, never a whole
     await stillWorks();
 });
 
-test('a redirect to another origin is not followed, the credential stays home', async () => {
+test('[259] a redirect to another origin is not followed, the credential stays home', async () => {
     isFailure(await call('redirect', { to: other.url }), 'redirect');
     assert.deepEqual(await other.seen(), []);
     isFailure(await call('redirect', { to: 'file:///etc/passwd' }), 'redirect to a file');

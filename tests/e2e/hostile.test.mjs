@@ -237,7 +237,7 @@ async function endsWithItsKey(stream, server, { id, key }, mcp) {
     assert.ok(!isOpen, `the stream went on: ${stream.text()}`);
 }
 
-test('an open GET stream ends with its key', limit, async () => {
+test('[253] an open GET stream ends with its key', limit, async () => {
     const who = await keyWith({});
     const headers = await openSession(connection.mcp, who);
     await raw.plan({ GET: { name: 'stay_open' } });
@@ -250,7 +250,7 @@ test('an open GET stream ends with its key', limit, async () => {
     }
 });
 
-test('an open listen stream ends with its key', limit, async () => {
+test('[253] an open listen stream ends with its key', limit, async () => {
     const who = await keyWith({});
     await endsWithItsKey(await openListen(stateless.mcp, who.key), modernRaw, who, stateless.mcp);
 });

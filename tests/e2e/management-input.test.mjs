@@ -1,7 +1,7 @@
 // Every management tool against wrong input: the error names the path, what was given and what is expected.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { listTools, noteListed } from './lib/schema.mjs';
+import { allTools, noteListed } from './lib/schema.mjs';
 import { rpc } from './lib/http.mjs';
 import { startTulle } from './lib/tulle.mjs';
 import { required, wrongType } from './lib/wrong_input.mjs';
@@ -10,7 +10,7 @@ let tulle, boss, tools;
 before(async () => {
     tulle = await startTulle();
     boss = await tulle.makeOrg('boss', '--operator');
-    tools = await listTools(tulle, boss.key);
+    tools = await allTools(tulle, boss.key);
     noteListed(tools.keys());
 });
 after(() => tulle?.end());
@@ -21,14 +21,15 @@ test('the tools of this release are all there', () => {
         ...family('ORGANIZATION', 'CREATE', 'LIST', 'GET', 'UPDATE', 'DELETE', 'MEMBER_ADD', 'MEMBER_REMOVE', 'MEMBER_LIST', 'MEMBER_UPDATE_ROLE',
             'ROLE_CREATE', 'ROLE_LIST', 'ROLE_UPDATE', 'ROLE_DELETE', 'POLICY_EXPLAIN', 'AUDIT_LIST'),
         ...family('CONNECTION', 'CREATE', 'LIST', 'GET', 'UPDATE', 'DELETE', 'TEST', 'ENABLE', 'DISABLE', 'TOOLS_LIST', 'TOOL_UPDATE', 'TOOL_CALL',
-            'CREDENTIAL_SET', 'CREDENTIAL_DELETE', 'CREDENTIAL_STATUS', 'CALLS_LIST', 'CALL_GET'),
+            'CREDENTIAL_SET', 'CREDENTIAL_DELETE', 'CREDENTIAL_STATUS', 'CALLS_LIST', 'CALL_GET', 'CONFIGURE'),
+        ...family('COLLECTION_CONNECTIONS', 'CREATE', 'LIST', 'GET', 'UPDATE', 'DELETE'),
         ...family('API_KEY', 'CREATE', 'LIST', 'UPDATE', 'ROTATE', 'DELETE'),
         ...family('USER', 'GET', 'UPDATE'),
     ]) assert.ok(tools.has(name), name);
 });
 
 /** True for tools whose input may hold a credential: their errors name the place and never repeat what was given. */
-const carriesSecrets = ({ properties = {} }) => ['credential', 'bearer', 'env', 'arguments'].some((field) => field in properties);
+const carriesSecrets = ({ properties = {} }) => ['credential', 'bearer', 'env', 'arguments', 'values', 'data'].some((field) => field in properties);
 
 test('an unknown field is refused by name, for every tool', async () => {
     for (const [name, { inputSchema }] of tools) {

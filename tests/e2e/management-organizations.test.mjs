@@ -71,7 +71,7 @@ test('operators create organizations, others do not; deletion wants the slug', a
     await until('the key of a deleted organization stops working', async () => (await tulle.tool('ORGANIZATION_GET', {}, { key })).status === 401, 5000);
 });
 
-test('members are added, given other roles and removed; an owner stays', async () => {
+test('[233] members are added, given other roles and removed; an owner stays', async () => {
     const user_id = await tulle.makeUser('joe@example.test');
     const added = await use('ORGANIZATION_MEMBER_ADD', { email: 'joe@example.test', role: 'member' });
     assert.equal(added.item.user_id, user_id);
@@ -89,7 +89,7 @@ test('members are added, given other roles and removed; an owner stays', async (
     await refuse('ORGANIZATION_MEMBER_REMOVE', { user_id }, 404);
 });
 
-test('a plain member sees little and manages nothing', async () => {
+test('[233] a plain member sees little and manages nothing', async () => {
     await tulle.makeUser('plain@example.test');
     await use('ORGANIZATION_MEMBER_ADD', { email: 'plain@example.test', role: 'member' });
     const plain = { key: await tulle.makeKey('acme', 'plain@example.test') };
@@ -119,7 +119,7 @@ test('roles are made, changed, listed and deleted; bad statements are refused by
     assert.deepEqual(await fitted('ORGANIZATION_ROLE_DELETE', { 'role_id|id': item.id }), { deleted: true, id: item.id });
 });
 
-test('keys are made once visible, narrowed, rotated and deleted', async () => {
+test('[245] keys are made once visible, narrowed, rotated and deleted', async () => {
     const made = await use('API_KEY_CREATE', { name: 'robot', scopes: ['mcp'], expires_in_days: 7 });
     guard(made.key, 'robot key');
     assert.match(made.key, /^tulle_key_/);

@@ -1,22 +1,24 @@
-// Real OAuth clients, each through its own discovery, registration, authorization, token and refresh: the official SDK v1's
-// auth(), openid-client and oauth4webapi.
+// Real OAuth clients, each through its own discovery, registration, authorization, token and refresh: auth() of the official
+// SDKs v1 and v2, openid-client and oauth4webapi.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2, UnauthorizedError as UnauthorizedV2 } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { Browser } from './lib/browser.mjs';
+import { textOf } from './lib/clients.mjs';
 import { rpc } from './lib/http.mjs';
 import { answerOf, decide, loopback } from './lib/oauth.mjs';
 import { guard, plant } from './lib/secrets.mjs';
-import { startV1 } from './lib/servers.mjs';
+import { startEverything, startV1, startV2 } from './lib/servers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
-let tulle, org, connection, issuer;
+let tulle, org, connection, modern, everything, issuer;
 before(async () => {
-    const [program, server] = await Promise.all([startTulle(), startV1()]);
+    const [program, server, v2, reference] = await Promise.all([startTulle(), startV1(), startV2({ isModernOnly: true }), startEverything()]);
     tulle = program;
     issuer = `http://localhost:${tulle.port}`;
     org = { email: 'ada@acme.example', password: plant('password') };
@@ -25,6 +27,8 @@ before(async () => {
     await tulle.must('org', 'create', '--name', 'Acme', '--slug', 'acme', '--owner', org.email);
     org.key = await tulle.makeKey('acme', org.email);
     connection = await tulle.connect(org, { name: 'Fixture', slug: 'fixture', url: server.url });
+    modern = await tulle.connect(org, { name: 'Modern', slug: 'modern', url: v2.url });
+    everything = await tulle.connect(org, { name: 'Everything', slug: 'everything', url: reference.url });
 });
 after(() => tulle?.end());
 
@@ -44,7 +48,7 @@ async function person(address, redirectUri = loopback) {
 /** What a program built on the SDK keeps. */
 class Provider {
     redirectUrl = loopback;
-    clientMetadata = { client_name: 'SDK v1', redirect_uris: [loopback], token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] };
+    clientMetadata = { client_name: 'SDK', redirect_uris: [loopback], token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] };
     registrations = 0;
 
     clientInformation() { return this.client; }
@@ -88,6 +92,12 @@ for (const [name, address] of [['its id', () => connection.mcp], ['its slugs', (
     });
 }
 
+test('SDK v1 auth(): the reference server', async () => {
+    const client = await connectSdk(everything.mcp, new Provider());
+    assert.match(textOf(await client.callTool({ name: 'echo', arguments: { message: 'hello' } })), /hello/);
+    await client.close();
+});
+
 test('SDK v1 auth(): the management server, with the scope that its challenge names', async () => {
     const provider = new Provider();
     const client = await connectSdk(`${issuer}/mcp`, provider);
@@ -118,6 +128,74 @@ test('SDK v1 auth(): a client that was deleted registers again by itself', async
     const client = await connectSdk(connection.mcp, provider);
     await tulle.use('OAUTH_CLIENT_DELETE', { client_id: provider.client.client_id }, org);
     await assert.rejects(client.listTools(), UnauthorizedError);
+    assert.equal(provider.registrations, 2);
+    await client.close();
+});
+
+/** With what v2 asks for beside: where it found the authorization server, so that the code goes to the same one. */
+class ProviderV2 extends Provider {
+    saveDiscoveryState(state) { this.discovered = state; }
+    discoveryState() { return this.discovered; }
+    invalidateCredentials(what) {
+        super.invalidateCredentials(what);
+        if (what === 'all' || what === 'discovery') delete this.discovered;
+    }
+}
+
+/** SDK v2: the whole of the answer goes to the transport, which checks its iss. */
+async function connectV2(address, provider, mode = { pin: '2026-07-28' }) {
+    const transport = () => new TransportV2(new URL(address), { authProvider: provider });
+    const newClient = () => new ClientV2({ name: 'e2e', version: '1' }, { capabilities: {}, versionNegotiation: { mode } });
+    const first = transport();
+    await assert.rejects(newClient().connect(first), UnauthorizedV2);
+    const back = await person(provider.opened);
+    assert.equal(back.searchParams.get('state'), 'state of the program');
+    await first.finishAuth(back.searchParams);
+    const client = newClient();
+    await client.connect(transport());
+    return client;
+}
+
+const revoke = (client_id, token) => fetch(`${issuer}/oauth/revoke`, { method: 'POST', body: new URLSearchParams({ client_id, token }) });
+
+test('SDK v2 auth(), modern: from an address alone to a tool call; a token that ended is refreshed; a revoked grant asks again', async () => {
+    const provider = new ProviderV2();
+    const client = await connectV2(modern.mcp, provider);
+    assert.ok((await client.listTools()).tools.some((tool) => tool.name === 'echo'));
+    assert.match(textOf(await client.callTool({ name: 'echo', arguments: { text: 'hello' } })), /hello/);
+    const before = provider.kept;
+    await revoke(provider.client.client_id, before.access_token);
+    assert.match(textOf(await client.callTool({ name: 'echo', arguments: { text: 'again' } })), /again/);
+    assert.notEqual(provider.kept.refresh_token, before.refresh_token);
+    await revoke(provider.client.client_id, provider.kept.refresh_token);
+    delete provider.opened;
+    await assert.rejects(client.callTool({ name: 'echo', arguments: { text: 'no' } }), UnauthorizedV2);
+    assert.ok(provider.opened, 'the browser is opened again');
+    assert.equal(provider.registrations, 1);
+    await client.close();
+});
+
+test('SDK v2 auth(), modern: the management server', async () => {
+    const provider = new ProviderV2();
+    const client = await connectV2(`${issuer}/mcp`, provider);
+    assert.equal(provider.kept.scope, 'mcp:manage offline_access');
+    const { structuredContent } = await client.callTool({ name: 'CONNECTION_GET', arguments: { connection_id: modern.id } });
+    assert.equal(structuredContent.item.id, modern.id);
+    await client.close();
+});
+
+test('SDK v2 auth(), by sessions: the reference server', async () => {
+    const client = await connectV2(everything.mcp, new ProviderV2(), 'legacy');
+    assert.match(textOf(await client.callTool({ name: 'echo', arguments: { message: 'hello' } })), /hello/);
+    await client.close();
+});
+
+test('SDK v2 auth(): a client that was deleted registers again by itself', async () => {
+    const provider = new ProviderV2();
+    provider.clientMetadata = { ...provider.clientMetadata, client_name: 'Deleted too' };
+    const client = await connectV2(modern.mcp, provider);
+    await tulle.use('OAUTH_CLIENT_DELETE', { client_id: provider.client.client_id }, org);
+    await assert.rejects(client.listTools(), UnauthorizedV2);
     assert.equal(provider.registrations, 2);
     await client.close();
 });

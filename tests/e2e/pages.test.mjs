@@ -120,7 +120,7 @@ test('every page forbids framing, scripts and caching; the style sheet is our ow
     assert.equal((await operator.browser.request('/assets/none.css')).status, 404);
 });
 
-test('sign-in answers the same for a wrong password, an unknown account and one without a password', async () => {
+test('[217] sign-in answers the same for a wrong password, an unknown account and one without a password', async () => {
     const known = await makePerson('known@people.test');
     await tulle.must('user', 'create', '--email', 'linkonly@people.test');
     const answers = [];
@@ -133,7 +133,7 @@ test('sign-in answers the same for a wrong password, an unknown account and one 
     assert.equal(answers[2], answers[0]);
 });
 
-test('failures make the next attempt wait, for known and unknown accounts alike, and a success does not count', async () => {
+test('[216] failures make the next attempt wait, for known and unknown accounts alike, and a success does not count', async () => {
     const person = await makePerson('locked@people.test');
     for (let i = 0; i < 8; i++) {
         const page = await new Browser(tulle.url).signIn(person.email, person.password);
@@ -156,7 +156,7 @@ test('parallel wrong passwords cannot slip through the lock', async () => {
     assert.equal(pages.filter((page) => page.status === 429).length, 7);
 });
 
-test('a session fixed beforehand is not the one after sign-in, and the old one is dead', async () => {
+test('[223 226] a session fixed beforehand is not the one after sign-in, and the old one is dead', async () => {
     const person = await makePerson('fixed@people.test');
     const browser = new Browser(tulle.url);
     browser.jar.set('tulle-dev', 'A'.repeat(43));
@@ -173,7 +173,7 @@ test('a session fixed beforehand is not the one after sign-in, and the old one i
     assert.equal((await thief.session()).user, null);
 });
 
-test('a form without its token, with another browser\'s, or from another site changes nothing', async () => {
+test('[227] a form without its token, with another browser\'s, or from another site changes nothing', async () => {
     const person = await makePerson('csrf@people.test');
     const browser = new Browser(tulle.url);
     await browser.signIn(person.email, person.password);
@@ -195,7 +195,7 @@ test('a form without its token, with another browser\'s, or from another site ch
     assert.equal((await browser.request('/account/profile', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status, 415);
 });
 
-test('the session cookie works at /mcp and /api with the token and our own Origin, never at connections', async () => {
+test('[227] the session cookie works at /mcp and /api with the token and our own Origin, never at connections', async () => {
     const { browser } = operator;
     const session = await browser.session();
     assert.equal(session.user.email, 'ada@example.test');
@@ -223,7 +223,7 @@ test('an API key is no session on pages', async () => {
     }
 });
 
-test('a password change wants the present one, ends other sessions and gives this one a new id', async () => {
+test('[222] a password change wants the present one, ends other sessions and gives this one a new id', async () => {
     const person = await makePerson('change@people.test');
     const [here, elsewhere] = [new Browser(tulle.url), new Browser(tulle.url)];
     await here.signIn(person.email, person.password);
@@ -264,7 +264,7 @@ test('SESSION_LIST and SESSION_REVOKE: own sessions only, revoked at once', asyn
     assert.equal((await other.session()).user, null);
 });
 
-test('an invitation lets somebody new in, once; an existing account must sign in; cancelled ones are dead', async () => {
+test('[234] an invitation lets somebody new in, once; an existing account must sign in; cancelled ones are dead', async () => {
     const invite = (email, role = 'member') => tulle.use('ORGANIZATION_INVITATION_CREATE', { email, role }, operator.org);
     const { item, url } = await invite('New@Guest.test');
     guard(new URL(url).pathname.split('/').at(-1), 'invitation token');
@@ -341,7 +341,7 @@ test('user create\'s link sets a password once; recover makes an owner again', a
     assert.equal((await new Browser(tulle.url).signIn('later@people.test', next)).path, '/account');
 });
 
-test('/login goes on only to paths of this server', async () => {
+test('[215] /login goes on only to paths of this server', async () => {
     const person = await makePerson('onward@people.test');
     for (const [to, expected] of [['/account?done=profile', '/account?done=profile'], ['https://evil.example/', '/'], ['//evil.example/', '/'],
         ['/\\evil.example', '/'], ['/\t/evil.example', '/']]) {

@@ -136,7 +136,7 @@ test('a key with scope mcp uses connections and manages nothing', async () => {
     if (status === 403) assert.match(headers['www-authenticate'], /insufficient_scope/);
 });
 
-test('a key cannot be made wider than the one who makes it', async () => {
+test('[241] a key cannot be made wider than the one who makes it', async () => {
     const manager = await keyWith({ scopes: ['mcp:manage'], connection_ids: [connection.id] });
     const answer = await tulle.tool('API_KEY_CREATE', { name: 'wider' }, manager);
     if (answer.status === 200) {
@@ -146,7 +146,7 @@ test('a key cannot be made wider than the one who makes it', async () => {
     } else assert.ok([403, 422].includes(answer.status), answer.text);
 });
 
-test('an expired key is refused, a removed member\'s key too', async () => {
+test('[240] an expired key is refused, a removed member\'s key too', async () => {
     const email = 'leaver@example.test';
     const user_id = await tulle.makeUser(email);
     await tulle.use('ORGANIZATION_MEMBER_ADD', { email, role: 'member' }, org);

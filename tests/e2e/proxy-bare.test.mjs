@@ -89,7 +89,7 @@ test('without a token or with a wrong one: 401 with WWW-Authenticate, whatever t
     }
 });
 
-test('a token in the query or in a cookie is not taken', async () => {
+test('[243 248] a token in the query or in a cookie is not taken', async () => {
     const body = '{"jsonrpc":"2.0","method":"tools/list","id":1}';
     const json = ['-H', 'Content-Type: application/json', '-d', body];
     assert.equal((await curl('-X', 'POST', `${tulle.url}/mcp?access_token=${org.key}`, ...json)).status, 401);

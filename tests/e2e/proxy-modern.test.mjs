@@ -2,17 +2,17 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { connectV2, textOf } from './lib/clients.mjs';
-import { startRaw, startV1, startV2 } from './lib/servers.mjs';
+import { startRaw, startV2 } from './lib/servers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 import { open, rpc, send } from './lib/http.mjs';
 import { until } from './lib/children.mjs';
 
 let tulle, org, servers;
 before(async () => {
-    let dual, strict, sessions, raw;
-    [tulle, dual, strict, sessions, raw] = await Promise.all(
-        [startTulle(), startV2(), startV2({ isModernOnly: true, isSse: true }), startV1(), startRaw({ isModern: true })]);
-    servers = { dual, strict, sessions, raw };
+    let dual, strict, raw;
+    [tulle, dual, strict, raw] = await Promise.all(
+        [startTulle(), startV2(), startV2({ isModernOnly: true, isSse: true }), startRaw({ isModern: true })]);
+    servers = { dual, strict, raw };
     org = await tulle.makeOrg('acme');
     for (const [name, server] of Object.entries(servers)) server.mcp = (await tulle.connect(org, { name, url: server.url })).mcp;
 });
@@ -128,16 +128,25 @@ test('an unsupported version is -32022 with the supported ones; missing _meta ke
     assert.deepEqual([bare.status, bare.body.error.code], [400, -32602]);
 });
 
-test('a modern call to a server that only knows sessions is -32022 with its versions', async () => {
-    const { status, body } = await modern(servers.sessions.mcp, 'tools/list');
-    assert.deepEqual([status, body.error.code], [400, -32022]);
-    assert.ok(body.error.data.supported.includes('2025-11-25'), JSON.stringify(body));
+test('more Mcp-Param headers than can be carried are refused, not lost', async () => {
+    const many = (n) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`mcp-param-p${i}`, String(i)]));
+    const call = (n) => modern(servers.raw.mcp, 'tools/call', { name: 'whoami', arguments: {} }, { headers: many(n) });
+    const { headers } = JSON.parse((await call(30)).body.result.content[0].text);
+    assert.equal(Object.keys(headers).filter((name) => name.startsWith('mcp-param-')).length, 30);
+    const refused = await call(33);
+    assert.deepEqual([refused.status, refused.body.error.code], [400, -32600]);
+    assert.match(refused.body.error.message, /33 Mcp-Param/);
 });
 
-test('initialize at a modern-only server is -32602 with its versions', async () => {
-    const { body } = await rpc(servers.strict.mcp, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } }, org);
-    assert.equal(body.error.code, -32602);
-    assert.ok(body.error.data.supported.includes(VERSION), JSON.stringify(body));
+test('tasks/get carries Mcp-Name to the server, and must carry the right one here', async () => {
+    await servers.raw.forget();
+    const params = { taskId: 'task-æ' };
+    const header = `=?base64?${Buffer.from('task-æ').toString('base64')}?=`;
+    await modern(servers.raw.mcp, 'tasks/get', params, { headers: { 'mcp-name': header } });
+    const [seen] = (await servers.raw.seen()).filter((request) => request.body.includes('tasks/get'));
+    assert.equal(seen.headers['mcp-name'], header);
+    const wrong = await modern(servers.raw.mcp, 'tasks/get', params, { headers: { 'mcp-name': 'other' } });
+    assert.deepEqual([wrong.status, wrong.body.error.code], [400, -32020]);
 });
 
 test('management speaks it too: discover, list, call', async () => {

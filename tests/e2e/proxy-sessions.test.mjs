@@ -128,7 +128,7 @@ test('each session revision is served, and each client has its own downstream se
     assert.equal(ids.size, 3);
 });
 
-test('an unknown, foreign or ended session is 404, and the client can begin again', async () => {
+test('[256] an unknown, foreign or ended session is 404, and the client can begin again', async () => {
     const { mcp } = fixtures.sse.connection;
     const { headers } = await initialize(mcp, org.key);
     const session = { 'mcp-session-id': headers['mcp-session-id'], 'mcp-protocol-version': '2025-11-25' };

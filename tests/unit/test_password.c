@@ -64,7 +64,7 @@ static void verify_one(void *arg unused_arg)
     if (password_work_verify(&work.sv, STR("correct horse"), work.hash, &is_right, &e))
         work.n_right += is_right;
     else
-        work.n_limited += e.code == ERR_RATE_LIMITED;
+        work.n_limited += e.code == ERR_UNAVAILABLE;
     if (--work.n_left == 0)
         fiber_wake(&work.all);
 }

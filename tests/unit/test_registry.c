@@ -8,12 +8,12 @@ WORLD_TEST(a_tool_that_may_not_be_called_is_not_listed)
     const struct caller *callers[] = {w->owner, w->admin, w->member, w->stranger};
     for (size_t i = 0; i < ARRAY_LEN(callers); i++) {
         struct tool_use use = {.arena = w->a, .sv = &w->sv, .caller = callers[i]};
-        struct buf text;
-        buf_init(&text, 4 << 20);
-        OK(w->f, registry_source.list(&use, STR_NONE, &text, &w->f->e));
-        struct jdoc *doc = jdoc_parse(buf_str(&text), &w->f->e);
-        const struct jvalue *list = jdoc_root(doc);
         for (size_t t = 0; t < n_tools; t++) {
+            struct buf text;
+            buf_init(&text, 4 << 20);
+            OK(w->f, registry_source.list(&use, str_c(tools[t].toolset), &text, &w->f->e));
+            struct jdoc *doc = jdoc_parse(buf_str(&text), &w->f->e);
+            const struct jvalue *list = jdoc_root(doc);
             bool is_listed = false;
             for (size_t k = 0; k < jv_count(list); k++)
                 is_listed =
@@ -27,9 +27,9 @@ WORLD_TEST(a_tool_that_may_not_be_called_is_not_listed)
             assert_false(ok);
             assert_int_equal(w->e.code, is_listed ? ERR_INVALID : ERR_NOT_FOUND);
             assert_int_equal(w->is_unknown, !is_listed);
+            jdoc_free(doc);
+            buf_end(&text);
         }
-        jdoc_free(doc);
-        buf_end(&text);
     }
 }
 

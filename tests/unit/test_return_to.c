@@ -35,20 +35,20 @@ static void other_origins_become_the_start_page(unused_arg void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_true(str_eq(return_to_safe(str_c(bad[i])), STR("/")));
     assert_true(str_eq(return_to_safe(STR_NONE), STR("/")));
-    static char longest[LIMIT_URL + 2];
+    static char longest[LIMIT_RETURN_TO + 2];
     memset(longest, 'a', sizeof(longest) - 1);
     longest[0] = '/';
     assert_true(str_eq(return_to_safe(str_c(longest)), STR("/")));
-    longest[LIMIT_URL] = '\0';
+    longest[LIMIT_RETURN_TO] = '\0';
     assert_true(str_eq(return_to_safe(str_c(longest)), str_c(longest)));
 }
 
 static void the_way_to_sign_in_is_encoded(unused_arg void **state)
 {
     struct arena *a = arena_new(64 * 1024);
-    assert_true(str_eq(return_to_login(a, STR("/oauth/authorize?a=b&c=d")),
-                       STR("/login?return_to=%2Foauth%2Fauthorize%3Fa%3Db%26c%3Dd")));
-    assert_true(str_eq(return_to_login(a, STR("//evil.example")), STR("/login?return_to=%2F")));
+    assert_true(str_eq(return_to_login(a, STR("/oauth/authorize?a=b&c=d%20+e#")),
+                       STR("/login?return_to=/oauth/authorize?a=b%26c=d%2520%2Be%23")));
+    assert_true(str_eq(return_to_login(a, STR("//evil.example")), STR("/login?return_to=/")));
     arena_end(a);
 }
 

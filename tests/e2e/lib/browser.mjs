@@ -5,6 +5,13 @@ import { send } from './http.mjs';
 const entities = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#91': '[', '#93': ']' };
 export const decode = (text) => text.replaceAll(/&(#?\w+);/g, (all, name) => entities[name] ?? all);
 
+/** Where an answer sends the browser: a redirect, or a page that goes on by itself (addresses too long for a header). */
+export function onward(page) {
+    if (page.status === 303 || page.status === 302) return page.headers.location;
+    const refresh = /<meta http-equiv="refresh" content="0;url=([^"]*)">/.exec(page.html)?.[1];
+    return refresh && decode(refresh);
+}
+
 /** One page: its answer, and its forms as {action, fields}. */
 class Page {
     constructor(url, answer) {
@@ -68,9 +75,9 @@ export class Browser {
     }
 
     async follow(page) {
-        for (let i = 0; page.status === 303 || page.status === 302; i++) {
+        for (let i = 0; onward(page); i++) {
             assert.ok(i < 10, 'too many redirects');
-            const to = new URL(page.headers.location, page.url);
+            const to = new URL(onward(page), page.url);
             assert.equal(to.origin, new URL(this.origin).origin, 'a redirect stays here');
             page = await this.request(to.pathname + to.search);
         }

@@ -1,11 +1,34 @@
 // An OAuth client as a person's program is one: registration, PKCE, the browser's way through sign-in and consent, tokens.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { decode } from './browser.mjs';
+import { Browser, decode, onward } from './browser.mjs';
 import { send } from './http.mjs';
-import { guard } from './secrets.mjs';
+import { guard, plant } from './secrets.mjs';
 
 export const loopback = 'http://127.0.0.1:7777/callback';
+
+/** An account with a password: {email, password, user_id}. */
+export async function makePerson(tulle, email, ...flags) {
+    const password = plant(`password of ${email}`);
+    const { code, stderr, stdout } = await tulle.cli(['user', 'create', '--email', email, '--password-stdin', ...flags], { stdin: `${password}\n` });
+    assert.equal(code, 0, stderr);
+    return { email, password, user_id: stdout.trim() };
+}
+
+/** An organization whose owner can sign in: {slug, org_id, key, email, password, user_id}. */
+export async function makeOwner(tulle, slug, ...flags) {
+    const person = await makePerson(tulle, `owner@${slug}.example`, ...flags);
+    const org_id = await tulle.must('org', 'create', '--name', `The ${slug}`, '--slug', slug, '--owner', person.email);
+    return { slug, org_id, ...person, key: await tulle.makeKey(slug, person.email) };
+}
+
+/** A browser with this person signed in. */
+export async function signedIn(tulle, { email, password }) {
+    const browser = new Browser(tulle.url);
+    const page = await browser.signIn(email, password);
+    assert.equal(page.status, 200, page.html);
+    return browser;
+}
 
 export function pkce() {
     const verifier = randomBytes(32).toString('base64url');
@@ -40,8 +63,8 @@ export function request(client, { challenge }, more = {}) {
 
 /** What a redirect to the client says. */
 export function answerOf(page, redirectUri = loopback) {
-    assert.equal(page.status, 303, page.html);
-    const to = page.headers.location;
+    const to = onward(page);
+    assert.ok(to, page.html);
     assert.ok(to.startsWith(redirectUri), `${to} leads to ${redirectUri}`);
     return Object.fromEntries(new URL(to).searchParams);
 }

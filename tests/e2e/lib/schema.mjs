@@ -17,9 +17,12 @@ export async function listTools(tulle, key, query = '') {
     return new Map(body.result.tools.map((tool) => [tool.name, tool]));
 }
 
+/** The same with the tools that are listed only by their toolset. */
+export const allTools = async (tulle, key) => new Map([...await listTools(tulle, key), ...await listTools(tulle, key, '?toolset=collections')]);
+
 /** The definition of one tool, as the first key that asked sees it. */
 export async function toolDefinition(tulle, key, name) {
-    if (!definitions?.has(name)) definitions = new Map([...definitions ?? [], ...await listTools(tulle, key)]);
+    if (!definitions?.has(name)) definitions = new Map([...definitions ?? [], ...await allTools(tulle, key)]);
     const tool = definitions.get(name);
     assert.ok(tool, `tools/list has no ${name}`);
     return tool;

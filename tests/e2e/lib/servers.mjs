@@ -1,8 +1,8 @@
 // Starts the MCP servers that Tulle proxies to, each in a process of its own: {url, port, child, stop, seen...}.
 import { e2ePath, freePort, launch, until } from './children.mjs';
 
-async function start(script, args, { env = {}, ready = /listening (\d+)/, path = '/mcp' } = {}) {
-    const port = await freePort();
+async function start(script, args, { env = {}, ready = /listening (\d+)/, path = '/mcp', port: wanted } = {}) {
+    const port = wanted ?? await freePort();
     const child = launch(process.execPath, [e2ePath(script), ...args], { env: { ...process.env, PORT: String(port), ...env } });
     await until(`${script} listens`, () => {
         if (child.end) throw new Error(`${script} ended: ${child.err}`);
@@ -18,9 +18,10 @@ async function start(script, args, { env = {}, ready = /listening (\d+)/, path =
     return { origin, url: origin + path, port, child, stop };
 }
 
-/** The reference server of the MCP project, over Streamable HTTP with sessions. */
-export const startEverything = () =>
-    start('node_modules/@modelcontextprotocol/server-everything/dist/index.js', ['streamableHttp'], { ready: /listening on port/ });
+/** The reference server of the MCP project, over Streamable HTTP with sessions, or over the HTTP+SSE of 2024-11-05. */
+export const startEverything = ({ isSse = false } = {}) =>
+    start('node_modules/@modelcontextprotocol/server-everything/dist/index.js', [isSse ? 'sse' : 'streamableHttp'],
+        isSse ? { ready: /running on port/, path: '/sse' } : { ready: /listening on port/ });
 
 /** Our fixture on SDK v2. isModernOnly: refuses session clients; isSse: every answer is an event stream. */
 export const startV2 = ({ isModernOnly = false, isSse = false } = {}) =>
@@ -33,11 +34,45 @@ export async function startV1({ isJson = false } = {}) {
     return server;
 }
 
+/** A stateless server that asks its clients and publishes changes (servers/asking.mjs). */
+export async function startAsking() {
+    const server = await start('servers/asking.mjs', []);
+    server.publish = (kind, uri) => fetch(`${server.origin}/_publish`, { method: 'POST', body: JSON.stringify({ kind, uri }) });
+    server.break = () => fetch(`${server.origin}/_break`, { method: 'POST' });
+    server.stats = async () => (await fetch(`${server.origin}/_stats`)).json();
+    return server;
+}
+
 /** The hand-written server that records and misbehaves (servers/raw.mjs). */
-export async function startRaw({ isModern = false } = {}) {
-    const server = await start('servers/raw.mjs', isModern ? ['--modern'] : []);
+export async function startRaw({ isModern = false, port } = {}) {
+    const server = await start('servers/raw.mjs', isModern ? ['--modern'] : [], { port });
     server.seen = async () => (await fetch(`${server.origin}/_seen`)).json();
     server.forget = () => fetch(`${server.origin}/_seen`, { method: 'DELETE' });
     server.plan = (faults) => fetch(`${server.origin}/_fault`, { method: 'PUT', body: JSON.stringify(faults) });
     return server;
+}
+
+/** Our fixture for aggregates (servers/many.mjs): offers the tools it is told. */
+export async function startMany({ name, tools = ['echo'], isStateless = false }) {
+    const server = await start('servers/many.mjs', [], {
+        env: { MANY_NAME: name, MANY_TOOLS: JSON.stringify(tools), ...(isStateless && { MANY_STATELESS: '1' }) },
+    });
+    const put = (path, value) => fetch(`${server.origin}${path}`, { method: 'PUT', body: JSON.stringify(value) });
+    server.offer = (list) => put('/_tools', list);
+    server.delay = (ms) => put('/_delay', ms);
+    server.asked = async () => (await fetch(`${server.origin}/_asked`)).json();
+    return server;
+}
+
+/** The session server that asks its clients (servers/asks.mjs). seen(): what it counted. */
+export async function startAsks({ isJson = false, hasStream = true } = {}) {
+    const server = await start('servers/asks.mjs', [isJson && '--json', !hasStream && '--no-stream'].filter(Boolean));
+    const control = async (name) => (await fetch(`${server.origin}/_${name}`, { method: 'POST' })).json();
+    return Object.assign(server, { seen: () => control('seen'), reset: () => control('reset'), grant: () => control('grant'), forgetSessions: () => control('forget') });
+}
+
+/** The hand-written server of the 2024-11-05 transport (servers/sse_raw.mjs). at(mode): the address of that behaviour. */
+export async function startSseRaw() {
+    const server = await start('servers/sse_raw.mjs', [], { path: '/sse' });
+    return Object.assign(server, { at: (mode) => `${server.url}?mode=${mode}`, seen: async () => (await fetch(`${server.origin}/_seen`)).json() });
 }

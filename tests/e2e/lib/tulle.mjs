@@ -11,7 +11,7 @@ import { checkOutput } from './schema.mjs';
 
 export const binary = resolve(process.env.TULLE_BIN ?? join(repoDir, 'build', 'tulle'));
 const sanitizerReport = /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|UndefinedBehavior/;
-const sanitizerEnv = {
+export const sanitizerEnv = {
     ASAN_OPTIONS: 'detect_stack_use_after_return=0:abort_on_error=0:exitcode=99',
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
 };

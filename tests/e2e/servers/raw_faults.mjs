@@ -131,6 +131,8 @@ export const faults = {
         res.writeHead(200, { 'content-type': 'application/json' });
         res.end(Buffer.concat([Buffer.from(head), Buffer.from([0xff, 0xfe]), Buffer.from(tail)]));
     },
+    // A result as it is given.
+    result: (res, id, { result }) => json(res, 200, { jsonrpc: '2.0', id, result }),
     wrong_id: (res) => json(res, 200, ok('not-your-id')),
     duplicate: (res, id) => sse(res, [ok(id, 'first'), ok(id, 'second')]).end(),
     // An answer within HTTP: {status, body?, headers?, type?}.

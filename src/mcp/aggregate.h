@@ -1,0 +1,115 @@
+/*
+ * Several servers at one address: the hub (/mcp/hub: whatever the caller may use) and virtual
+ * servers (/mcp/vs_...: what an administrator chose). Lists are merged from what each server lists;
+ * a call is rewritten for its server and takes the way of every proxied call (mcp/proxied.h), so
+ * policy, record and credential are the same. Private to the aggregate_*.c files but for the
+ * handlers. See spec/aggregates.md.
+ */
+#pragma once
+
+#include "json/jout.h"
+#include "mcp/aggregate_names.h"
+#include "mcp/list_cache.h"
+#include "mcp/proxied.h"
+#include "store/virtual_servers.h"
+
+void aggregate_post(struct http_request *rq);
+void aggregate_get(struct http_request *rq);
+void aggregate_delete(struct http_request *rq);
+
+/* What an administrator chose of one connection: patterns, and names that replace the server's. */
+struct chosen {
+    struct str name;            /* pattern */
+    struct str as, description; /* absent: as the server says */
+};
+struct aggregate_member {
+    struct registry_entry *entry;
+    bool has_all[N_LIST_KINDS];
+    struct chosen *chosen[N_LIST_KINDS];
+    size_t n_chosen[N_LIST_KINDS];
+};
+
+struct aggregate {
+    struct proxied p;              /* of the client's message; entry is set for a while only */
+    struct proxied_view view;      /* of p */
+    struct str id;                 /* "hub" or vs_... */
+    struct str name, instructions; /* an administrator's words, or absent */
+    bool is_hub;
+    enum names_mode mode;
+    bool wants_search; /* by the client's query or the default */
+    struct aggregate_member *members;
+    size_t n_members;
+    struct client_session *session; /* NULL: a bare or stateless client */
+};
+
+/* ---- aggregate_members.c ---- */
+/* Which aggregate, whether the caller may use it, its members. where: vs_..., or the hub's
+ * organization (absent: the caller's). ERR_NOT_FOUND, ERR_UNAUTHENTICATED (a token for another
+ * address), ERR_INSUFFICIENT_SCOPE. Waits. */
+bool aggregate_find(struct aggregate *g, struct str where, struct str query,
+                    struct err *e) must_use;
+
+/* ---- aggregate_gather.c ---- */
+/* One thing of one server, as it is called here. */
+struct aggregate_entry {
+    const struct aggregate_member *member;
+    struct str raw, name_raw;           /* its JSON object, and in it its name or URI */
+    struct str own;                     /* the server's name or URI */
+    const struct connection_tool *tool; /* of tools; may be NULL */
+    struct str given;                   /* here */
+    struct str description;             /* here; absent: the server's */
+};
+struct gathered {
+    struct aggregate_entry *entries; /* in the order of their names */
+    size_t n;
+    struct listing *listings; /* one for each member, in their order */
+};
+/* Everything of a kind, whoever may see it. is_stale_good: for finding a name again. Waits up to
+ * LIMIT_AGGREGATE_WAIT_MS. */
+bool aggregate_gather(struct aggregate *g, enum list_kind kind, bool is_stale_good,
+                      struct gathered *out, struct err *e) must_use;
+bool aggregate_may_see(struct aggregate *g, const struct aggregate_entry *entry,
+                       enum list_kind kind);
+/* The server and its own name for a tool or prompt named here. ERR_NOT_FOUND in the words of an
+ * unknown one. */
+bool aggregate_resolve(struct aggregate *g, enum list_kind kind, struct str given,
+                       struct aggregate_entry *out, struct err *e) must_use;
+/* The same for a URI. */
+bool aggregate_resolve_uri(struct aggregate *g, struct str given, struct aggregate_entry *out,
+                           struct err *e) must_use;
+
+/* ---- aggregate_lists.c ---- */
+/* One page of a merged list, as members of the result. */
+bool aggregate_list(struct aggregate *g, enum list_kind kind, struct jout *j,
+                    struct err *e) must_use;
+/* An entry as it is shown here. STR_NONE: out of memory. */
+struct str aggregate_entry_text(struct aggregate *g, const struct aggregate_entry *entry) must_use;
+/* What is where, and who is not answering: for the client's model. */
+struct str aggregate_instructions(struct aggregate *g, struct err *e) must_use;
+
+/* ---- aggregate_search.c ---- */
+enum { SEARCH_FROM_TOOLS = 40 };
+/* Is the list of tools replaced by tools to find, describe and call them? */
+bool aggregate_searches(struct aggregate *g, const struct gathered *tools);
+void aggregate_search_list(struct jout *j);
+bool aggregate_is_search_tool(const struct aggregate *g, struct str name);
+/* Runs find_tools or describe_tools; for call_tool *call is the message of the call it stands for.
+ */
+bool aggregate_search_call(struct aggregate *g, struct jout *j, struct str *call,
+                           struct err *e) must_use;
+
+/* ---- aggregate_stream.c ---- */
+/* GET: the session's stream, on which it hears of changes. */
+bool aggregate_stream_open(struct aggregate *g, struct err *e) must_use;
+/* subscriptions/listen. */
+bool aggregate_listen(struct aggregate *g, struct err *e) must_use;
+/* What changed in the registry may change who is heard: called by the watch of proxied_relay.c. May
+ * wait. */
+void aggregate_streams_check(struct services *sv, uint64_t epoch);
+/* At shutdown: ends this worker's. */
+void aggregate_streams_end(struct services *sv);
+
+/* ---- aggregate_calls.c ---- */
+/* Rewrites the message for its server and runs it; answers in any case. `raw`: the message, the
+ * client's own or what it stands for. */
+void aggregate_forward(struct aggregate *g, struct str raw);

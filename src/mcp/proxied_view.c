@@ -1,0 +1,126 @@
+/* Answers of one server as an aggregate shows them: every URI carries its server. */
+#include "base/limits.h"
+#include "json/jout.h"
+#include "json/jscan.h"
+#include "mcp/aggregate_names.h"
+#include "mcp/proxied.h"
+
+struct edits {
+    struct arena *a;
+    struct rpc_edit *list;
+    size_t n, cap;
+    bool failed;
+};
+
+static void edit_add(struct edits *edits, struct str span, struct str with)
+{
+    if (edits->n == edits->cap) {
+        size_t cap = edits->cap ? edits->cap * 2 : 16;
+        struct rpc_edit *more = arena_alloc(edits->a, cap * sizeof(*more));
+        if (!more) {
+            edits->failed = true;
+            return;
+        }
+        if (edits->n)
+            memcpy(more, edits->list, edits->n * sizeof(*more));
+        edits->list = more;
+        edits->cap = cap;
+    }
+    edits->list[edits->n++] = (struct rpc_edit){span, with};
+}
+
+struct str proxied_view_uri(const struct proxied *p, struct arena *a, struct str raw)
+{
+    struct str uri, shown;
+    struct buf out;
+    struct jout j;
+    if (jscan_type(raw) != JTYPE_STRING || !jscan_string(a, raw, &uri))
+        return STR_NONE;
+    shown = names_uri(a, p->view->server, uri);
+    if (str_is_absent(shown))
+        return STR_NONE;
+    buf_init(&out, LIMIT_BODY_MCP);
+    jout_init(&j, &out);
+    jout_str(&j, shown);
+    struct str text = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
+    buf_end(&out);
+    return text;
+}
+
+/* The member "uri" of an object. */
+static void uri_edit(const struct proxied *p, struct str object, struct edits *edits)
+{
+    struct jwant wants[] = {{.name = STR("uri")}};
+    struct err ignored;
+    if (!jscan_object(object, wants, 1, &ignored) || str_is_absent(wants[0].value))
+        return;
+    struct str shown = proxied_view_uri(p, edits->a, wants[0].value);
+    if (!str_is_absent(shown)) /* what has no scheme stays as it is */
+        edit_add(edits, wants[0].value, shown);
+}
+
+/* One content block: a link to a resource, or a resource inside of it. */
+static void content_edit(const struct proxied *p, struct str block, struct edits *edits)
+{
+    struct jwant wants[] = {{.name = STR("type")}, {.name = STR("resource")}};
+    struct err ignored;
+    if (!jscan_object(block, wants, ARRAY_LEN(wants), &ignored) || str_is_absent(wants[0].value))
+        return;
+    if (jscan_string_eq(wants[0].value, STR("resource_link")))
+        uri_edit(p, block, edits);
+    else if (jscan_string_eq(wants[0].value, STR("resource")) && !str_is_absent(wants[1].value))
+        uri_edit(p, wants[1].value, edits);
+}
+
+static void contents_edit(const struct proxied *p, struct str value, struct edits *edits)
+{
+    struct jiter it;
+    if (jscan_type(value) == JTYPE_OBJECT)
+        content_edit(p, value, edits);
+    if (jscan_type(value) != JTYPE_ARRAY)
+        return;
+    for (jscan_iter(&it, value); jscan_next(&it);)
+        content_edit(p, it.value, edits);
+}
+
+static void messages_edit(const struct proxied *p, struct str messages, struct edits *edits)
+{
+    struct jiter it;
+    for (jscan_iter(&it, messages); jscan_next(&it);) {
+        struct jwant wants[] = {{.name = STR("content")}};
+        struct err ignored;
+        if (jscan_object(it.value, wants, 1, &ignored) && !str_is_absent(wants[0].value))
+            contents_edit(p, wants[0].value, edits);
+    }
+}
+
+static void resources_edit(const struct proxied *p, struct str contents, struct edits *edits)
+{
+    struct jiter it;
+    for (jscan_iter(&it, contents); jscan_next(&it);)
+        uri_edit(p, it.value, edits);
+}
+
+bool proxied_view_response(struct proxied *p, struct str *response, struct err *e)
+{
+    struct jwant top[] = {{.name = STR("result")}};
+    struct jwant wants[] = {
+        {.name = STR("content")}, {.name = STR("contents")}, {.name = STR("messages")}};
+    struct edits edits = {.a = p->a};
+    struct err ignored;
+    if (!jscan_object(*response, top, 1, &ignored) || str_is_absent(top[0].value) ||
+        !jscan_object(top[0].value, wants, ARRAY_LEN(wants), &ignored))
+        return true; /* an error, or nothing that this program knows */
+    if (p->kind == METHOD_TOOL_CALL && !str_is_absent(wants[0].value))
+        contents_edit(p, wants[0].value, &edits);
+    bool is_list = !str_is_absent(wants[1].value) && jscan_type(wants[1].value) == JTYPE_ARRAY;
+    if (p->kind == METHOD_RESOURCE && is_list)
+        resources_edit(p, wants[1].value, &edits);
+    is_list = !str_is_absent(wants[2].value) && jscan_type(wants[2].value) == JTYPE_ARRAY;
+    if (p->kind == METHOD_PROMPT && is_list)
+        messages_edit(p, wants[2].value, &edits);
+    if (edits.n > 0)
+        *response = rpc_replace(p->a, *response, edits.list, edits.n);
+    return (!edits.failed && !str_is_absent(*response)) ||
+           err_set(e, ERR_UNAVAILABLE, "out of memory");
+}

@@ -1,0 +1,98 @@
+// A session server that offers what its environment says, for aggregates. PORT; prints "listening PORT".
+//   MANY_NAME     its name in answers
+//   MANY_TOOLS    JSON array of tool names, or a number: tool_001 ...
+//   MANY_STATELESS=1  the revision 2026-07-28 and nothing else
+// PUT /_tools: another list (and a list_changed on every open stream). PUT /_delay: milliseconds before an answer; -1: none ever.
+import { createServer } from 'node:http';
+
+const name = process.env.MANY_NAME ?? 'many';
+const isStateless = process.env.MANY_STATELESS === '1';
+const made = (given) => (typeof given === 'number' ? Array.from({ length: given }, (_, i) => `tool_${String(i + 1).padStart(3, '0')}`) : given);
+let tools = made(JSON.parse(process.env.MANY_TOOLS ?? '["echo"]'));
+let delay = 0;
+let asked = {};
+const streams = new Set();
+const capabilities = { tools: { listChanged: true }, resources: {}, prompts: {}, completions: {} };
+const seal = (result, isList) => (isStateless ? { resultType: 'complete', ...(isList && { ttlMs: 0, cacheScope: 'private' }), ...result } : result);
+
+const tool = (one) => ({
+    name: one, description: `${one} of ${name}`, inputSchema: { type: 'object', properties: { text: { type: 'string' } } },
+    _meta: { ui: { resourceUri: `ui://app/${encodeURIComponent(one)}.html` }, 'ui/resourceUri': 'ui://app/old.html', kept: 12345678901234567890n.toString() },
+});
+const methods = {
+    initialize: (params, res) => {
+        res.setHeader('mcp-session-id', `s-${Math.random().toString(36).slice(2)}`);
+        return { protocolVersion: params.protocolVersion, capabilities, serverInfo: { name, version: '1' } };
+    },
+    'server/discover': () => ({ ...seal({}, true), supportedVersions: ['2026-07-28'], capabilities }),
+    'tools/list': () => seal({ tools: tools.map(tool) }, true),
+    'tools/call': (params) => (tools.includes(params.name)
+        ? seal({
+            content: [
+                { type: 'text', text: `${name}/${params.name}: ${params.arguments?.text ?? ''}` },
+                { type: 'resource_link', uri: `note://host/${params.name}`, name: 'a note' },
+                { type: 'resource', resource: { uri: 'ui://app/x.html', mimeType: 'text/html;profile=mcp-app', text: '<p>' } },
+            ],
+        })
+        : { error: { code: -32602, message: `no tool ${params.name} at ${name}` } }),
+    'prompts/list': () => seal({ prompts: [{ name: 'greet', description: `greet of ${name}`, arguments: [{ name: 'who' }] }] }, true),
+    'prompts/get': (params) => seal({
+        messages: [{ role: 'user', content: { type: 'text', text: `${name} greets ${params.arguments?.who}` } },
+            { role: 'user', content: { type: 'resource_link', uri: 'note://host/p', name: 'p' } }],
+    }),
+    'resources/list': () => seal({ resources: [{ uri: 'note://host/one', name: 'one' }, { uri: 'ui://app/x.html', name: 'app' }] }, true),
+    'resources/templates/list': () => seal({ resourceTemplates: [{ uriTemplate: 'note://host/{id}', name: 'note' }] }, true),
+    'resources/read': (params) => seal({ contents: [{ uri: params.uri, text: `${name} has ${params.uri}` }] }, true),
+    'completion/complete': (params) => seal({ completion: { values: [`${name}:${params.ref.name ?? params.ref.uri}`] } }),
+    ping: () => ({}),
+};
+
+function answer(message, res) {
+    asked[message.method] = (asked[message.method] ?? 0) + 1;
+    const method = isStateless && message.method === 'initialize' ? undefined : methods[message.method];
+    if (!isStateless && message.method === 'server/discover') {
+        res.writeHead(400, { 'content-type': 'application/json' });
+        return res.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, error: { code: -32000, message: 'no session' } }));
+    }
+    const result = method ? method(message.params ?? {}, res) : { error: { code: -32601, message: 'not offered' } };
+    res.writeHead(200, { 'content-type': 'application/json' });
+    return res.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...(result.error ? result : { result }) }));
+}
+
+function control(req, res, body) {
+    if (req.method === 'GET') {
+        res.writeHead(200, { 'content-type': 'application/json' });
+        return res.end(JSON.stringify(asked));
+    }
+    if (req.url === '/_delay') delay = JSON.parse(body);
+    if (req.url === '/_tools') {
+        tools = made(JSON.parse(body));
+        for (const stream of streams) stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' })}\n\n`);
+    }
+    if (req.method === 'DELETE') asked = {};
+    return res.writeHead(204).end();
+}
+
+function handle(req, res, body) {
+    if (req.url.startsWith('/_')) return control(req, res, body);
+    if (req.method === 'GET' && !isStateless) {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.flushHeaders();
+        streams.add(res);
+        res.on('close', () => streams.delete(res));
+        return undefined;
+    }
+    if (req.method !== 'POST') return res.writeHead(req.method === 'DELETE' ? 204 : 405).end();
+    const message = JSON.parse(body);
+    if (message.id === undefined) return res.writeHead(202).end();
+    if (delay < 0) return undefined;
+    return setTimeout(() => answer(message, res), delay);
+}
+
+const listener = createServer((req, res) => {
+    let body = '';
+    req.setEncoding('utf8').on('data', (chunk) => (body += chunk)).on('end', () => handle(req, res, body));
+    res.on('error', () => {});
+});
+listener.keepAliveTimeout = 60_000;
+listener.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => console.log(`listening ${listener.address().port}`));

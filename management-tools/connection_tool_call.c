@@ -43,7 +43,7 @@ static bool decide(struct tool_call *c, struct call *call, struct err *e)
     struct policy_verdict verdict = policy_decide(c->caller, POLICY_TOOL, &target);
     if (verdict.is_allowed)
         return true;
-    if (verdict.reason == POLICY_SCOPE)
+    if (verdict.reason == POLICY_SCOPE || verdict.reason == POLICY_READ_ONLY)
         return err_set(e, ERR_INSUFFICIENT_SCOPE, "this needs the scope mcp");
     unknown_tool(asked, e);
     struct str why = policy_explain(c->arena, c->caller, &verdict);

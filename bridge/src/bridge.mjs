@@ -40,8 +40,16 @@ export class Bridge {
             this.#stdio.onmessage = (message) => this.#fromHost(message);
             this.#stdio.onerror = (error) => this.log(`stdin: ${error.message}`);
             this.#stdio.onclose = () => this.#end().then(resolve, reject);
-            this.#connect().then(() => this.#stdio.start()).catch(reject);
+            this.#connect().then((http) => {
+                this.#http = http;
+                return this.#stdio.start();
+            }).catch(reject);
         });
+    }
+
+    /** Ends as if the host had closed stdin. */
+    stop() {
+        return this.#stdio.close();
     }
 
     async #connect() {
@@ -54,7 +62,6 @@ export class Bridge {
         http.onmessage = (message) => this.#fromServer(http, message);
         http.onerror = (error) => this.#onStreamError(http, error);
         await http.start();
-        this.#http = http;
         return http;
     }
 
@@ -182,11 +189,17 @@ export class Bridge {
     async #reopenOnce(lost, retried) {
         this.log(`${this.url.host} has forgotten the session, opening another one`);
         const http = await this.#connect();
-        const { error, result } = await this.#ask(http, 'initialize', this.#memory.initialize);
-        if (error) throw new Error(`the server refused a new session: ${error.message}`);
-        http.setProtocolVersion(result.protocolVersion);
-        await http.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
-        for (const { method, params } of this.#memory.replay()) await this.#ask(http, method, params);
+        try {
+            const { error, result } = await this.#ask(http, 'initialize', this.#memory.initialize);
+            if (error) throw new Error(`the server refused a new session: ${error.message}`);
+            http.setProtocolVersion(result.protocolVersion);
+            await http.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
+            for (const { method, params } of this.#memory.replay()) await this.#ask(http, method, params);
+        } catch (error) {
+            await http.close(); // the lost one stays: its next 404 is the next attempt
+            throw error;
+        }
+        this.#http = http;
         // What ran in the old session is gone with it, except for what is sent again.
         for (const [id, asked] of this.#pending)
             if (asked.http === lost && asked !== retried && asked.message.method !== 'initialize') this.#unanswered(id, asked);

@@ -30,7 +30,7 @@ async function main() {
     const bridge = new Bridge({ url, headers, authorizer, log, wait });
     if (authorizer) authorizer.fetch = bridge.fetch;
     if (options.isLogin) return login(bridge, authorizer);
-    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0));
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => bridge.stop());
     await bridge.run();
 }
 

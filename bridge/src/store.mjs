@@ -10,6 +10,18 @@ const POLL_MS = 100;
 
 const isGone = (error) => error.code === 'ENOENT';
 
+/** Windows refuses to replace a file that somebody is reading just now. */
+function renameOver(from, to) {
+    for (let attempt = 0; ; attempt++) {
+        try {
+            return renameSync(from, to);
+        } catch (error) {
+            if (attempt === 20 || !['EPERM', 'EACCES', 'EBUSY'].includes(error.code)) throw error;
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
+        }
+    }
+}
+
 export class Store {
     constructor(dir, url) {
         this.dir = dir;
@@ -40,7 +52,7 @@ export class Store {
         writeFileSync(draft, JSON.stringify({ ...data, url: this.url }, null, 2), { mode: 0o600, flag: 'wx' });
         chmodSync(draft, 0o600); // whatever the umask says
         try {
-            renameSync(draft, this.path);
+            renameOver(draft, this.path);
         } catch (error) {
             rmSync(draft, { force: true });
             throw error;

@@ -149,7 +149,7 @@ stage_e2e_postgres() {
     with_postgres
     configure asan tulle
     export TULLE_BIN="$PWD/build-asan/tulle"
-    for name in abuse-oauth audit collections credentials durability isolation management-connections management-organizations oauth oauth-expiry oauth-remote pages policy proxy-sessions reverse-proxy; do
+    for name in abuse-oauth audit collections credentials durability hub isolation management-connections management-organizations oauth oauth-expiry oauth-remote pages policy proxy-sessions reverse-proxy virtual-servers; do
         files+=("tests/e2e/$name.test.mjs")
     done
     run_e2e e2e-postgres "${files[@]}"

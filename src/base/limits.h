@@ -136,6 +136,12 @@ enum {
     LIMIT_ASK_ROUNDS          = 8,                /* rounds of questions of one call */
     LIMIT_OUTBOX              = 100,              /* messages kept for a session client that has no stream open */
     LIMIT_OUTBOX_BYTES        = 256 * 1024,       /* bytes of them */
+    LIMIT_BATCH               = 50,               /* messages of one batch: they run one after the other */
+    LIMIT_REPLAY_STREAMS      = 64,               /* event streams of one session that a client may resume */
+    LIMIT_REPLAY_BYTES        = 4 * 1024 * 1024,  /* bytes kept of one such stream; of a session twice that */
+    LIMIT_REPLAY_ALL          = 256 * 1024 * 1024,/* bytes of them in the process; beyond it nothing can be resumed */
+    LIMIT_REPLAY_MS           = 5 * 60 * 1000,    /* they are kept this long after the last was said */
+    LIMIT_TOMBSTONES          = 64 * 1024,        /* ended sessions remembered by the process until their handles expire: about 10 MB */
     LIMIT_LISTEN_RETRY_MS     = 60 * 1000,        /* the longest pause before a broken listen stream is opened again */
 
     /* Processes of stdio servers, and the channels that carry them */
@@ -147,7 +153,7 @@ enum {
     LIMIT_STDIO_CLOSE_MS      = 1500,             /* from the end of stdin to SIGTERM; with the next below the grace of a shutdown */
     LIMIT_STDIO_TERM_MS       = 1000,             /* from SIGTERM to SIGKILL */
     LIMIT_STDIO_START_MS      = 60 * 1000,        /* a first answer: package runners download first */
-    LIMIT_STDIO_PROBE_MS      = 20 * 1000,        /* an old server that does not answer what it does not know */
+    LIMIT_STDIO_PROBE_MS      = 30 * 1000,        /* an old server that does not answer what it does not know */
     LIMIT_SSE_ENDPOINT_MS     = 5 * 1000,         /* until an HTTP+SSE server has said where to post: it is its first event */
     LIMIT_STDIO_BACKOFF_MS    = 60 * 1000,        /* longest pause before a program that keeps ending is started again */
     LIMIT_CHANNEL_IDLE_MS     = 5 * 60 * 1000,    /* a process or stream that nobody used and that keeps no session */

@@ -18,6 +18,7 @@
 #include "mcp/client_sessions.h"
 #include "mcp/channel.h"
 #include "mcp/inflight.h"
+#include "mcp/replay.h"
 #include "mcp/m2s.h"
 #include "mcp/list_cache.h"
 #include "mcp/registry_cache.h"
@@ -128,13 +129,14 @@ bool install_open(struct install *in, struct err *e)
     in->offload = offload_new(OFFLOAD_THREADS, e);
     in->sessions = session_table_new(&in->keys);
     in->inflight = inflight_table_new();
+    in->replays = replay_table_new();
     in->health = upstream_health_new();
     in->channels = channel_table_new();
     in->clients = client_sessions_new(&in->keys);
     in->pool = session_pool_new();
     in->m2s = m2s_table_new();
-    if (!in->health || !in->offload || !in->sessions || !in->inflight || !in->channels ||
-        !in->pool || !in->m2s || !in->clients)
+    if (!in->health || !in->offload || !in->sessions || !in->inflight || !in->replays ||
+        !in->channels || !in->pool || !in->m2s || !in->clients)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     return store_open(in, e) && audit_open(in, e) && install_run(in, check_keys, NULL, e);
 }
@@ -149,6 +151,7 @@ void install_close(struct install *in)
         offload_free(in->offload);
     session_table_free(in->sessions);
     inflight_table_free(in->inflight);
+    replay_table_free(in->replays);
     upstream_health_free(in->health);
     channel_table_free(in->channels);
     client_sessions_free(in->clients);
@@ -171,6 +174,7 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                           .audit = in->audit,
                           .sessions = in->sessions,
                           .inflight = in->inflight,
+                          .replays = in->replays,
                           .health = in->health,
                           .channels = in->channels,
                           .clients = in->clients,

@@ -19,6 +19,7 @@ struct install {
     struct audit_log *audit;
     struct session_table *sessions;
     struct inflight_table *inflight;
+    struct replay_table *replays;
     struct upstream_health *health;
     struct channel_table *channels;
     struct client_sessions *clients;

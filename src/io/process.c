@@ -332,7 +332,7 @@ static bool pair_make(bool is_socket, bool is_stdin, int *ours, int *theirs, str
 
 static bool pipes_make(struct process *p, struct child_ends *c, struct err *e)
 {
-    int ours;
+    int ours = -1;
     return pair_make(false, true, &ours, &c->fd[0], e) && end_watch(p, &p->in, ours, 0, on_in, e) &&
            pair_make(false, false, &ours, &c->fd[1], e) &&
            end_watch(p, &p->out, ours, EPOLLIN, on_out, e) &&

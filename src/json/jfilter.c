@@ -383,7 +383,7 @@ static void flush(const unsigned char **from, const unsigned char *to, struct bu
 static void stamp_before(struct jfilter *f, const unsigned char *p, const unsigned char **from,
                          struct buf *out)
 {
-    bool is_end = f->in_result && f->depth == 2 && *p == '}' &&
+    bool is_end = f->stamp && f->in_result && f->depth == 2 && *p == '}' &&
                   (f->state == AT_AFTER || f->state == AT_FIRST_KEY);
     if (f->is_comma_due && *p == '"') {
         flush(from, p, out);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "json/jscan.h"
+#include "mcp/batch.h"
 #include "mcp/client_sessions.h"
 #include "mcp/inflight.h"
 
@@ -274,7 +275,7 @@ static void no_memory(struct http_request *rq)
     inbound_fail(rq, &in, 0, &e);
 }
 
-void aggregate_post(struct http_request *rq)
+static void post_one(struct http_request *rq)
 {
     struct err e = {.code = ERR_NONE};
     struct aggregate *g = aggregate_new(rq);
@@ -287,6 +288,28 @@ void aggregate_post(struct http_request *rq)
         proxied_fail(&g->p, &e);
     if (g->p.is_reserved)
         audit_release(g->p.sv->audit);
+}
+
+static bool version_of(struct http_request *rq, struct str *version, struct err *e)
+{
+    struct aggregate *g = aggregate_new(rq);
+    if (!g)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    struct str handle = str_trim(http_request_header(rq, STR("Mcp-Session-Id")));
+    g->p.in =
+        (struct inbound){.era = ERA_SESSION, .session_handle = handle.n > 0 ? handle : STR_NONE};
+    if (!aggregate_find(g, rq->params[0], rq->query, e) || !session_bind(g, e))
+        return false;
+    *version = g->session ? client_session_hello(g->session)->version : STR_NONE;
+    return true;
+}
+
+void aggregate_post(struct http_request *rq)
+{
+    if (rpc_is_batch(rq->body))
+        batch_post(rq, version_of, post_one);
+    else
+        post_one(rq);
 }
 
 /* ---- the stream and the end of a session ---- */
@@ -325,6 +348,7 @@ static void run_without_body(struct http_request *rq,
 static bool session_close(struct aggregate *g, struct err *e unused_arg)
 {
     client_session_end(g->session);
+    inflight_cancel_session(g->p.sv->inflight, client_session_key(g->session));
     http_answer(g->p.rq, 204, STR_NONE, STR_NONE);
     return true;
 }

@@ -78,10 +78,11 @@ static bool resolve(struct aggregate *g, const struct rpc_message *m, struct agg
 static bool redirect(struct aggregate *g, struct str raw, struct proxied *p, struct err *e)
 {
     struct rpc_message m;
-    struct aggregate_entry entry;
+    struct aggregate_entry entry = {0};
     struct rpc_edit edit;
     if (!rpc_parse(g->p.a, raw, &m, e) || !resolve(g, &m, &entry, &edit, e))
         return false;
+    ensure(entry.member != NULL);
     edit.with = quoted(g->p.a, seen_name(&entry));
     struct str text = str_is_absent(edit.with) ? STR_NONE : rpc_replace(g->p.a, raw, &edit, 1);
     if (str_is_absent(text))

@@ -50,7 +50,7 @@ static bool entry_add(struct gathering *w, const struct aggregate_member *m, str
     struct aggregate_entry *entry = &w->entries[w->n];
     struct arena *a = w->g->p.a;
     struct jwant wants[] = {{.name = str_c(list_kind_name(w->kind))}};
-    bool is_chosen;
+    bool is_chosen = false;
     if (!jscan_object(raw, wants, 1, e) || str_is_absent(wants[0].value) ||
         !jscan_string(a, wants[0].value, &entry->own))
         return true; /* what has no name cannot be called: one bad entry spoils nothing else */
@@ -184,7 +184,7 @@ static bool resolve_prefixed(struct aggregate *g, enum list_kind kind, struct st
                              struct aggregate_entry *out, struct err *e)
 {
     struct str prefix, rest;
-    struct gathered all;
+    struct gathered all = {0};
     if (!names_split(given, &prefix, &rest))
         return unknown(kind, given, e);
     for (size_t i = 0; i < g->n_members; i++) {
@@ -219,7 +219,7 @@ static bool has_fixed(const struct aggregate *g, enum list_kind kind)
 bool aggregate_resolve(struct aggregate *g, enum list_kind kind, struct str given,
                        struct aggregate_entry *out, struct err *e)
 {
-    struct gathered all;
+    struct gathered all = {0};
     if (g->mode == NAMES_ALWAYS && !has_fixed(g, kind))
         return resolve_prefixed(g, kind, given, out, e);
     /* What was known before may not have it yet. */
@@ -236,7 +236,7 @@ bool aggregate_resolve_uri(struct aggregate *g, struct str given, struct aggrega
                            struct err *e)
 {
     struct str slug, own;
-    bool is_chosen;
+    bool is_chosen = false;
     if (!names_uri_split(g->p.a, given, &slug, &own))
         return unknown(LIST_RESOURCES, given, e);
     for (size_t i = 0; i < g->n_members; i++) {

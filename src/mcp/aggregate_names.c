@@ -35,7 +35,7 @@ static struct str plain_of(struct arena *a, struct str name)
     if (!out)
         return STR_NONE;
     for (size_t i = 0; i < name.n; i++)
-        out[i] = is_plain(name.p[i]) ? name.p[i] : '_';
+        out[i] = (char)(is_plain(name.p[i]) ? name.p[i] : '_');
     return (struct str){out, name.n};
 }
 

@@ -12,6 +12,9 @@
 
 enum { KEEP_BYTES = 64 * 1024 };
 
+/* No server's own session ids look like this. */
+#define ID_PREFIX "tulle_channel"
+
 /* ---- the table ---- */
 
 struct channel_table *channel_table_new(void)
@@ -197,6 +200,13 @@ bool channel_is_used(const struct registry_entry *entry)
     return is_stdio(entry) || str_eq(entry->conn.transport, STR("sse")) || entry->is_sse;
 }
 
+bool channel_carries(const struct upstream_message *m)
+{
+    bool may_be_both =
+        !str_is_absent(m->session_id) && str_eq(m->entry->conn.transport, STR("auto"));
+    return may_be_both ? id_is(m->session_id, ID_PREFIX) : channel_is_used(m->entry);
+}
+
 static struct channel *channel_new(struct services *sv, const struct upstream_message *m,
                                    struct str key)
 {
@@ -204,7 +214,7 @@ static struct channel *channel_new(struct services *sv, const struct upstream_me
     struct channel *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
-    struct id id = id_new("ch");
+    struct id id = id_new(ID_PREFIX);
     c->keep = arena_new(KEEP_BYTES);
     c->turn = wakeup_for(sv->loop, on_turn, c);
     if (!c->keep || !c->turn) {

@@ -23,8 +23,11 @@ struct channel_table; /* one for the process */
 struct channel_table *channel_table_new(void) must_use;
 void channel_table_free(struct channel_table *t);
 
-/* True when messages to this server go over a channel. */
+/* True when messages to this server go over a channel, as far as this worker knows. */
 bool channel_is_used(const struct registry_entry *entry);
+/* The same for one message: a session may be a channel's, though only another worker has found out
+ * that an `auto` server is an old one. */
+bool channel_carries(const struct upstream_message *m);
 
 /*
  * As upstream_send. ERR_UNPROCESSABLE: stdio is not allowed on this installation. ERR_UNAVAILABLE:

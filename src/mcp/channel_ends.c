@@ -77,7 +77,8 @@ void channels_abandon(struct services *sv)
     struct channel *c;
     err_set(&why, ERR_UNAVAILABLE, "the server is shutting down");
     while (sv->channels && (c = own_next(sv)) != NULL) {
-        c->carrier->abandon(c);
+        if (c->carried) /* else it is still waiting for its beginning */
+            c->carrier->abandon(c);
         channel_ended(c, &why);
     }
 }

@@ -31,7 +31,7 @@ struct channel_carrier {
 };
 
 enum channel_state { CHANNEL_STARTING, CHANNEL_OPEN, CHANNEL_ENDED };
-enum { CHANNEL_RECENT = 16, CHANNEL_ID_SIZE = 40, CHANNEL_RPC_ID = 320 };
+enum { CHANNEL_RECENT = 16, CHANNEL_ID_SIZE = 48, CHANNEL_RPC_ID = 320 };
 
 /* A request that nobody waits for any more: a cancellation may still name it. */
 struct channel_recent {
@@ -98,6 +98,7 @@ struct channel_exchange {
     /* under c->lock */
     struct buf in; /* events that have not been read */
     bool is_ended;
+    bool is_other_era; /* it was refused as a server of the stateless era refuses */
     struct err why;
 };
 

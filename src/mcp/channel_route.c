@@ -104,6 +104,16 @@ static void answer_to_nobody(struct channel *c, const struct rpc_message *m)
     channel_exchange_fail(x, &why);
 }
 
+/* -32020 to -32022 belong to the stateless era alone (MCP 2026-07-28, Errors). */
+static bool is_stateless_refusal(struct str error)
+{
+    struct jwant wants[] = {{.name = STR("code")}};
+    struct err ignored;
+    int64_t code;
+    return !str_is_absent(error) && jscan_object(error, wants, 1, &ignored) &&
+           jscan_i64(wants[0].value, &code) && code <= -32020 && code >= -32022;
+}
+
 static void on_response(struct channel *c, struct arena *a, const struct rpc_message *m)
 {
     struct channel_exchange *x = channel_waiting(c, m->id);
@@ -116,6 +126,7 @@ static void on_response(struct channel *c, struct arena *a, const struct rpc_mes
     if (x->is_listen)
         edits[1].span = subscription_in(result_meta(m->result));
     push_restored(x, a, m, edits, ARRAY_LEN(edits));
+    x->is_other_era = is_stateless_refusal(m->error);
     channel_exchange_fail(x, NULL);
     /* A refused beginning leaves nothing to keep. */
     if (x->is_first && str_is_absent(m->result)) {

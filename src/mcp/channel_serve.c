@@ -212,9 +212,29 @@ static struct exchange *probe_finish(struct sending *s, struct channel_exchange 
     return is_old ? channel_exchange_plain(400, s->head, e) : NULL;
 }
 
+/* A server of the stateless era alone refuses initialize: said as such a server says it over HTTP.
+ */
+static struct exchange *initialize_finish(struct sending *s, struct channel_exchange *x,
+                                          struct err *e)
+{
+    int64_t deadline = x->since + x->first_byte_ms;
+    if (!channel_exchange_wait(x, deadline < x->deadline ? deadline : x->deadline, e) &&
+        e->code != ERR_TIMEOUT) {
+        exchange_close(&x->base);
+        return NULL;
+    }
+    pthread_mutex_lock(&x->c->lock);
+    bool is_other_era = x->is_other_era;
+    pthread_mutex_unlock(&x->c->lock);
+    if (!is_other_era)
+        return &x->base; /* whatever it is, the reader will find it */
+    exchange_close(&x->base);
+    return channel_exchange_plain(400, s->head, e);
+}
+
 static struct exchange *send_request(struct sending *s, struct err *e)
 {
-    struct str body;
+    struct str body = STR_NONE;
     struct channel_exchange *x = channel_exchange_new(s->c, e);
     if (!x)
         return NULL;
@@ -233,7 +253,9 @@ static struct exchange *send_request(struct sending *s, struct err *e)
     }
     x->has_sent = true;
     head_fill(s, x);
-    return s->is_new && x->is_stateless ? probe_finish(s, x, e) : &x->base;
+    if (s->is_new && str_eq(s->rpc.method, STR("server/discover")))
+        return probe_finish(s, x, e);
+    return s->is_new && !x->is_stateless ? initialize_finish(s, x, e) : &x->base;
 }
 
 /* ---- GET and DELETE ---- */
@@ -285,15 +307,13 @@ static bool channel_choose(struct sending *s, int *refused, struct err *e)
         *refused = s->c ? 0 : 404;
     } else if (str_is_absent(m->body)) {
         *refused = 405;
-    } else if (m->era == ERA_STATELESS && !str_eq(m->entry->conn.transport, STR("stdio"))) {
-        *refused = 400; /* HTTP+SSE is of the session era */
-    } else if (m->era == ERA_STATELESS) {
+    } else if (m->era == ERA_STATELESS && str_eq(m->entry->conn.transport, STR("stdio"))) {
         s->c = stateless_channel(s->sv, s->arena, m, &s->is_new, e);
-    } else if (str_eq(s->rpc.method, STR("initialize"))) {
+    } else if (m->era != ERA_STATELESS && str_eq(s->rpc.method, STR("initialize"))) {
         s->c = channel_open(s->sv, s->arena, m, STR_NONE, e);
         s->is_new = true;
     } else {
-        *refused = 400;
+        *refused = 400; /* HTTP+SSE is of the session era, and a session begins with initialize */
     }
     return s->c || *refused;
 }

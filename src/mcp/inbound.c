@@ -26,7 +26,7 @@ static bool names_event_stream(struct str accept)
     return !str_is_absent(accept) && str_find(accept, STR("text/event-stream")) != SIZE_MAX;
 }
 
-static bool media_check(struct http_request *rq, struct inbound *in, struct err *e)
+bool inbound_media_check(struct http_request *rq, struct inbound *in, struct err *e)
 {
     struct str type = http_request_header(rq, STR("Content-Type"));
     struct str name = str_trim(str_slice(type, 0, str_find_char(type, ';')));
@@ -198,7 +198,7 @@ static bool classify(struct http_request *rq, struct inbound *in, struct err *e)
 bool inbound_read(struct http_request *rq, struct inbound *in, struct err *e)
 {
     *in = (struct inbound){.era = ERA_SESSION};
-    if (!media_check(rq, in, e))
+    if (!inbound_media_check(rq, in, e))
         return false;
     /* Until the body is understood, errors are written the way the header's era writes them. */
     if (era_of_version(str_trim(http_request_header(rq, STR("MCP-Protocol-Version")))) ==

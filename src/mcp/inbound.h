@@ -26,6 +26,9 @@ struct inbound {
    ERR_HEADER_MISMATCH, ERR_UNSUPPORTED_VERSION. in->msg.id is set as soon as it is known. */
 bool inbound_read(struct http_request *rq, struct inbound *in, struct err *e) must_use;
 
+/* Its first step, alone: Content-Type and Accept. */
+bool inbound_media_check(struct http_request *rq, struct inbound *in, struct err *e) must_use;
+
 /* What Mcp-Name says for a message (unescaped); absent where the method has no such header. */
 struct str inbound_header_name(struct arena *a, const struct rpc_message *m);
 

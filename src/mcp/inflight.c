@@ -125,3 +125,29 @@ void inflight_cancel(struct inflight_table *t, struct str session_key, struct st
         loop_post(f->loop, &f->cancel);
     buf_end(&key);
 }
+
+struct session_cancel {
+    struct str key; /* with the '|' that ends it */
+};
+
+static bool session_visit(struct str key, void *value, void *arg)
+{
+    struct inflight *f = value;
+    const struct session_cancel *c = arg;
+    if (!str_starts(key, c->key))
+        return false;
+    f->refs++;
+    loop_post(f->loop, &f->cancel);
+    return true;
+}
+
+void inflight_cancel_session(struct inflight_table *t, struct str session_key)
+{
+    struct buf prefix;
+    key_build(&prefix, session_key, STR(""));
+    struct session_cancel c = {buf_str(&prefix)};
+    pthread_mutex_lock(&t->lock);
+    map_each(t->by_key, session_visit, &c);
+    pthread_mutex_unlock(&t->lock);
+    buf_end(&prefix);
+}

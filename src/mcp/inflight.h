@@ -23,3 +23,5 @@ bool inflight_end(struct inflight_table *t, struct inflight *f);
 /* Cancels the fiber that waits for this request, on its own thread, soon. Nothing when there is
  * none: it has been answered. */
 void inflight_cancel(struct inflight_table *t, struct str session_key, struct str id);
+/* The same for all of a session. */
+void inflight_cancel_session(struct inflight_table *t, struct str session_key);

@@ -7,6 +7,7 @@
 #include "io/forms.h"
 #include "json/jout.h"
 #include "json/jscan.h"
+#include "mcp/batch.h"
 #include "mcp/inbound.h"
 #include "mcp/tool_source.h"
 
@@ -215,7 +216,7 @@ static bool run_method(struct local *l, struct jout *j, struct err *e)
                    STR_FMT(str_slice(l->in.msg.method, 0, 80)));
 }
 
-void local_server_post(struct http_request *rq)
+static void post_one(struct http_request *rq)
 {
     struct err e = {.code = ERR_NONE};
     struct local l = {.rq = rq, .sv = rq->context, .a = rq->arena};
@@ -244,4 +245,20 @@ void local_server_post(struct http_request *rq)
     else
         inbound_fail(rq, &l.in, e.code == ERR_UNAVAILABLE ? 503 : l.status, &e);
     buf_end(&result);
+}
+
+/* There are no sessions here that could tell: the header does, which clients send from their second
+ * message on. */
+static bool version_of(struct http_request *rq, struct str *version, struct err *e unused_arg)
+{
+    *version = str_trim(http_request_header(rq, STR("MCP-Protocol-Version")));
+    return true;
+}
+
+void local_server_post(struct http_request *rq)
+{
+    if (rpc_is_batch(rq->body))
+        batch_post(rq, version_of, post_one);
+    else
+        post_one(rq);
 }

@@ -53,7 +53,10 @@ static struct str error_of(struct proxied *p, struct str error)
     bool is_url = m2s_error_code(error) == URL_ELICITATION && may_ask(p);
     if (is_url && !(m2s_caps_read(p->in.msg.client_capabilities) & M2S_URL))
         return url_needed(p);
-    return m2s_error(p->a, error, p->kind == METHOD_RESOURCE ? p->in.msg.uri : STR_NONE);
+    struct str said = m2s_error(p->a, error, p->kind == METHOD_RESOURCE ? p->in.msg.uri : STR_NONE);
+    if (said.p != error.p)
+        p->answer_status = 200; /* the server's own code does not name the status any more */
+    return said;
 }
 
 bool m2s_respond(struct proxied *p, struct str *response, struct err *e)

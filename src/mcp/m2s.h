@@ -22,7 +22,7 @@ void m2s_table_free(struct m2s_table *t);
  */
 bool m2s_request(struct proxied *p, bool *is_answered, struct err *e) must_use;
 /* A response with the client's id in the words of the stateless revision, in place. Sets
- * p->answer_status when that is not 200. */
+ * p->answer_status when the error was another. */
 bool m2s_respond(struct proxied *p, struct str *response, struct err *e) must_use;
 /* Is this notification for the client whose request is in flight? */
 bool m2s_is_for_client(const struct proxied *p, const struct rpc_message *m);

@@ -86,18 +86,20 @@ void m2s_question_take(struct m2s_call *c, struct m2s_link *k, const struct rpc_
 
 /* ---- answers: posted on the home worker by a fiber of their own ---- */
 
-static struct m2s_item *answer_take(struct m2s_call *c)
+/* All that are there now. False: none, and the fiber that posts has come to its end. */
+static bool answers_take(struct m2s_call *c, struct list *out)
 {
-    struct m2s_item *item = NULL;
+    list_init(out);
     pthread_mutex_lock(&c->table->lock);
-    if (!list_is_empty(&c->answers) && c->state != M2S_OVER) {
-        item = CONTAINER_OF(c->answers.next, struct m2s_item, link);
-        list_remove(&item->link);
-    } else {
-        c->is_posting = false;
+    bool is_needed = !list_is_empty(&c->answers) && c->state != M2S_OVER;
+    c->is_posting = is_needed;
+    while (is_needed && !list_is_empty(&c->answers)) {
+        struct list *first = c->answers.next;
+        list_remove(first);
+        list_push(out, first);
     }
     pthread_mutex_unlock(&c->table->lock);
-    return item;
+    return is_needed;
 }
 
 static void answers_fiber(void *arg)
@@ -109,12 +111,16 @@ static void answers_fiber(void *arg)
     struct arena *a = arena_new(LIMIT_REQUEST_ARENA);
     m2s_fiber_enter(&self, c->home);
     bool is_good = a && m2s_link_open(&k, c->home, a, &c->party, &e) && m2s_link_session(&k, &e);
-    struct m2s_item *item;
-    while ((item = answer_take(c)) != NULL) {
-        /* Another session means that the one that asked is gone, and the call with it. */
-        is_good = is_good && str_eq(k.session.id, c->session_id) &&
-                  m2s_link_post(&k, (struct str){item->bytes, item->n}, &e);
-        free(item);
+    struct list batch;
+    while (answers_take(c, &batch)) {
+        LIST_FOR(pos, &batch)
+        {
+            const struct m2s_item *item = CONTAINER_OF(pos, struct m2s_item, link);
+            /* Another session means that the one that asked is gone, and the call with it. */
+            is_good = is_good && str_eq(k.session.id, c->session_id) &&
+                      m2s_link_post(&k, (struct str){item->bytes, item->n}, &e);
+        }
+        m2s_items_free(&batch);
     }
     if (!is_good) {
         err_set(&e, ERR_INVALID, "request state expired; start again");

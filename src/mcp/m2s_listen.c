@@ -300,8 +300,10 @@ bool m2s_listen(struct proxied *p, struct err *e)
     bool is_good = m2s_link_open(&k, p->sv, p->a, party, e) && m2s_link_session(&k, e);
     if (is_good)
         s->l.live = m2s_live_get(&k);
-    if (is_good && !s->l.live)
-        is_good = err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (is_good && !s->l.live) {
+        err_set(e, ERR_UNAVAILABLE, "out of memory");
+        is_good = false;
+    }
     is_good = is_good && honour(p, &s->l, &k, e) && begin(p, s, e);
     if (!is_good && s->l.live) {
         for (size_t i = 0; i < s->l.n_uris; i++)

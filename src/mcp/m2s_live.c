@@ -372,13 +372,12 @@ static bool stream_start(struct m2s_live *l, struct services *sv, struct err *e)
     *s = (struct streaming){.live = l, .link = {.sv = sv}, .generation = l->generation};
     pthread_mutex_unlock(&l->table->lock);
     bool is_started = fiber_start(sv->loop, stream_fiber, s, NULL, e);
+    pthread_mutex_lock(&l->table->lock);
     if (!is_started) {
         free(s);
-        m2s_live_unref(l); /* the caller has its own */
-    }
-    pthread_mutex_lock(&l->table->lock);
-    if (!is_started)
+        l->refs--; /* the caller has its own */
         l->stream = M2S_STREAM_NONE;
+    }
     return is_started;
 }
 

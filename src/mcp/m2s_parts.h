@@ -131,6 +131,7 @@ void m2s_call_unref(struct m2s_call *c);
 /* Takes the lock themselves. */
 void m2s_push(struct m2s_call *c, enum m2s_item_kind kind, struct str bytes, const struct err *why);
 struct m2s_item *m2s_take(struct m2s_call *c);
+void m2s_items_free(struct list *items);
 /* Nobody waits for it any more: it ends, and the server is told. */
 void m2s_call_abandon(struct m2s_call *c);
 /* The same, with the lock held. */

@@ -111,7 +111,7 @@ void m2s_call_ref(struct m2s_call *c)
     pthread_mutex_unlock(&c->table->lock);
 }
 
-static void items_free(struct list *items)
+void m2s_items_free(struct list *items)
 {
     LIST_FOR_SAFE(pos, next, items)
     {
@@ -127,8 +127,8 @@ void m2s_call_unref(struct m2s_call *c)
     pthread_mutex_unlock(&c->table->lock);
     if (!is_last)
         return;
-    items_free(&c->items);
-    items_free(&c->answers);
+    m2s_items_free(&c->items);
+    m2s_items_free(&c->answers);
     LIST_FOR_SAFE(pos, next, &c->questions)
     {
         list_remove(pos);

@@ -50,6 +50,7 @@ struct proxied {
     const struct connection_tool *tool; /* of a tools/call; NULL: nothing is known of it */
     enum era era;                       /* the server's */
     struct session session;             /* the client's; session.key absent: none */
+    struct str hello;                   /* params of its initialize towards the server */
     struct upstream_session pooled;     /* used when the client has none */
     bool is_pooled;
     struct client_session *client; /* a session that Tulle keeps (mcp/client_sessions.h), or NULL */
@@ -57,7 +58,7 @@ struct proxied {
     struct str definition;         /* ... whose called tool is defined so; absent: not known */
     bool is_m2s;                   /* a stateless client at a session server (mcp/m2s.h) ... */
     struct str capabilities;       /* ... and what the pooled session declares for it */
-    int answer_status;             /* of a JSON answer when it is not 200; 0 otherwise */
+    int answer_status;             /* of a JSON answer when its error does not say; 0 otherwise */
     struct str hop_id,
         hop_token;       /* raw JSON: what the server sees for the client's id and progress token */
     bool is_streaming;   /* the answer to the client is an event stream ... */
@@ -86,8 +87,8 @@ bool proxied_ask(struct proxied *p, const struct rpc_message *m, struct err *e) 
 /* ---- proxied_view.c ---- */
 /* The URIs of a whole response as the aggregate shows them. Unchanged without a view. */
 bool proxied_view_response(struct proxied *p, struct str *response, struct err *e) must_use;
-/* One URI. STR_NONE: no memory, or it cannot be shown there. */
-struct str proxied_view_uri(const struct proxied *p, struct arena *a, struct str uri) must_use;
+/* One URI, raw JSON in and out. STR_NONE: no memory, or it cannot be shown there. */
+struct str proxied_view_uri(const struct proxied *p, struct arena *a, struct str raw) must_use;
 
 /* ---- proxied_call.c ---- */
 /* Runs a message for which in, entry and view are set: judged, sent, answered, recorded. */
@@ -143,6 +144,13 @@ bool proxied_initialize(struct proxied *p, struct err *e) must_use;
 bool proxied_notification(struct proxied *p, struct err *e) must_use;
 bool proxied_response(struct proxied *p, struct err *e) must_use;
 struct session_ref proxied_session_ref(const struct proxied *p);
+
+/* ---- proxied_revive.c ---- */
+/* The server answered 404 to p->session: opens a new one there in its place, so that the message,
+ * which was not accepted, may be sent once more. False: it cannot be. Waits. */
+bool proxied_revive(struct proxied *p) must_use;
+/* After a request was answered: keeps what a new session at the server would have to be told. */
+void proxied_remember(struct proxied *p);
 
 /* ---- proxied_relay.c ---- */
 /* Hands a stream that may last (GET, subscriptions/listen) over to a small record, without this

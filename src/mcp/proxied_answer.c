@@ -3,7 +3,10 @@
 #include "io/sse.h"
 #include "json/jfilter.h"
 #include "json/jscan.h"
+#include "mcp/client_sessions.h"
 #include "mcp/hop_id.h"
+#include "mcp/legs.h"
+#include "mcp/m2s_caps.h"
 #include "mcp/m2s_parts.h"
 #include "mcp/m2s_result.h"
 #include "mcp/proxied.h"
@@ -89,7 +92,10 @@ bool proxied_stream_open(struct proxied *p, struct err *e)
 static bool on_wait(void *arg, struct err *e)
 {
     struct proxied *p = arg;
-    return p->is_stream_open || proxied_stream_open(p, e); /* a question may have opened it */
+    /* That a method is unknown is said with 404, and an open stream has its status already. */
+    bool may_be_unknown = p->in.era == ERA_STATELESS && p->kind == METHOD_OTHER;
+    return p->is_stream_open || may_be_unknown || /* a question may have opened it */
+           proxied_stream_open(p, e);
 }
 
 /* ---- messages before the response ---- */
@@ -97,10 +103,10 @@ static bool on_wait(void *arg, struct err *e)
 static bool translate_notification(struct proxied *p, struct arena *a, const struct rpc_message *m,
                                    struct str *out)
 {
-    *out = m->raw;
-    if (p->is_m2s && !m2s_is_for_client(p, m))
-        *out = STR_NONE;
-    else if (str_eq(m->method, STR("notifications/progress"))) {
+    *out = p->is_m2s && !m2s_is_for_client(p, m) ? STR_NONE : m->raw;
+    if (str_is_absent(*out))
+        return true;
+    if (str_eq(m->method, STR("notifications/progress"))) {
         /* Only of this request, and only if its sender asked for it. */
         if (str_is_absent(p->in.msg.progress_token) || str_is_absent(m->params_progress_token) ||
             !hop_id_same(a, m->params_progress_token, p->hop_token))
@@ -124,9 +130,17 @@ static bool translate_notification(struct proxied *p, struct arena *a, const str
     return true;
 }
 
+/* Requests that need a capability of the client's (MCP 2025-11-25, schema ServerRequest). */
+static bool is_question(const struct rpc_message *m)
+{
+    return str_eq(m->method, STR("sampling/createMessage")) ||
+           str_eq(m->method, STR("elicitation/create")) || str_eq(m->method, STR("roots/list"));
+}
+
 bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_message *m,
                        struct str *out, struct err *e)
 {
+    struct err why;
     *out = STR_NONE;
     if (m->kind == RPC_NOTIFICATION)
         return translate_notification(p, a, m, out);
@@ -135,6 +149,8 @@ bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_mess
     if (str_is_absent(
             p->session.key)) /* nobody to ask: a bare or stateless client has no way to answer */
         return true;
+    if (is_question(m) && !m2s_caps_allow(p->session.caps, m, &why))
+        return true; /* it never said that it could be asked that */
     *out = rpc_replace(a, m->raw, &(struct rpc_edit){m->id, hop_id_forth(a, m->id)}, 1);
     return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
@@ -159,6 +175,19 @@ static bool on_message(void *arg, const struct rpc_message *m, struct err *e)
 
 /* ---- whole answers ---- */
 
+/* Absent: a client that negotiated nothing. */
+static struct str client_version(const struct proxied *p)
+{
+    return p->client ? client_session_hello(p->client)->version : p->session.client_version;
+}
+
+/* Must its content be looked through, because the client's revision does not know all kinds? */
+static bool needs_content(const struct proxied *p)
+{
+    return (p->kind == METHOD_TOOL_CALL || p->kind == METHOD_PROMPT) &&
+           !leg_knows_all_content(client_version(p));
+}
+
 /* Some errors have a status of their own for stateless clients (MCP 2026-07-28, Streamable HTTP).
  * Servers over stdio and of the session era do not know it. */
 static int status_of(const struct proxied *p, const struct upstream_response *r, int status)
@@ -179,8 +208,13 @@ static int status_of(const struct proxied *p, const struct upstream_response *r,
 bool proxied_finish(struct proxied *p, const struct upstream_response *r, int status, struct err *e)
 {
     struct str text;
-    return proxied_rewrite(p, r, &text, e) && response_record(p, r, text.n, e) &&
-           proxied_send(p, text, status_of(p, r, status), e);
+    if (!proxied_rewrite(p, r, &text, e))
+        return false;
+    if (needs_content(p))
+        text = leg_content(p->a, text, client_version(p));
+    if (str_is_absent(text))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    return response_record(p, r, text.n, e) && proxied_send(p, text, status_of(p, r, status), e);
 }
 
 bool proxied_send(struct proxied *p, struct str text, int status, struct err *e)
@@ -243,7 +277,8 @@ static bool pass_large(struct proxied *p, struct exchange *x, struct buf *held, 
 
 static bool answer_json(struct proxied *p, struct exchange *x, int status, struct err *e)
 {
-    bool is_held_whole = p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS;
+    bool is_held_whole =
+        (p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS) || needs_content(p);
     size_t held_max = is_held_whole ? LIMIT_ANSWER_HELD : HELD_BYTES;
     struct buf held;
     struct str chunk = STR("");
@@ -257,7 +292,8 @@ static bool answer_json(struct proxied *p, struct exchange *x, int status, struc
     }
     struct upstream_response r;
     if (is_good && (!buf_ok(&held) || (is_large && is_held_whole)))
-        is_good = err_set(e, ERR_TOO_LARGE, "the server's list is larger than %zu bytes", held_max);
+        is_good =
+            err_set(e, ERR_TOO_LARGE, "the server's answer is larger than %zu bytes", held_max);
     else if (is_good && is_large)
         is_good = pass_large(p, x, &held, e);
     else if (is_good)

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "io/fiber.h"
 #include "io/sse.h"
+#include "mcp/batch.h"
 #include "mcp/inflight.h"
 #include "mcp/m2s.h"
 #include "mcp/proxied.h"
@@ -128,6 +129,8 @@ static bool pass_once(struct proxied *p, struct err *e)
         return err_set(e, ERR_BAD_REQUEST,
                        "a request with this id is still waiting for its answer in this session");
     is_answered = ask_server(p, e);
+    if (is_answered)
+        proxied_remember(p);
     p->is_cancelled = inflight_end(p->sv->inflight, waiting);
     return is_answered;
 }
@@ -300,10 +303,31 @@ void proxied_run(struct proxied *p)
     run(p, pass_on);
 }
 
-void proxied_post(struct http_request *rq)
+static void post_one(struct http_request *rq)
 {
     struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
     run(&p, pass);
+}
+
+static bool version_of(struct http_request *rq, struct str *version, struct err *e)
+{
+    struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
+    struct str handle = str_trim(http_request_header(rq, STR("Mcp-Session-Id")));
+    p.in.era = ERA_SESSION;
+    if (!find_connection(&p, e) || (handle.n > 0 && !bind_session(&p, handle, e))) {
+        challenge(rq, e);
+        return false;
+    }
+    *version = p.client ? client_session_hello(p.client)->version : p.session.client_version;
+    return true;
+}
+
+void proxied_post(struct http_request *rq)
+{
+    if (rpc_is_batch(rq->body))
+        batch_post(rq, version_of, post_one);
+    else
+        post_one(rq);
 }
 
 /* The steps that GET and DELETE share: who, which connection, which session. */
@@ -321,18 +345,27 @@ static bool find_session(struct proxied *p, struct err *e)
            credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e);
 }
 
-static bool open_stream(struct proxied *p, struct err *e)
+static struct exchange *stream_ask(struct proxied *p, struct http_answer_head *head, struct err *e)
 {
     struct upstream_message m;
+    proxied_message(p, &m);
+    m.http_method = STR("GET");
+    m.idle_ms = m.total_ms = -1;
+    return upstream_send(p->sv, p->a, &m, head, e);
+}
+
+static bool open_stream(struct proxied *p, struct err *e)
+{
     struct http_answer_head head;
     if (!find_session(p, e))
         return false;
     if (p->client)
         return s2m_stream(p, e);
-    proxied_message(p, &m);
-    m.http_method = STR("GET");
-    m.idle_ms = m.total_ms = -1;
-    struct exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
+    struct exchange *x = stream_ask(p, &head, e);
+    if (x && head.status == 404 && proxied_revive(p)) {
+        exchange_close(x);
+        x = stream_ask(p, &head, e);
+    }
     if (!x)
         return false;
     if (head.status == 200 && upstream_body_kind(&head) == UPSTREAM_EVENTS)
@@ -353,9 +386,10 @@ static bool end_session(struct proxied *p, struct err *e)
         return false;
     if (p->client)
         return s2m_end(p, e);
+    session_kill(p->sv->sessions, p->session.key); /* whatever the server thinks of it */
+    inflight_cancel_session(p->sv->inflight, p->session.key);
     upstream_session_end(p->sv, p->a, p->entry, &p->cred, p->session.downstream_id,
                          p->session.version);
-    session_forget(p->sv->sessions, p->session.key);
     http_answer(p->rq, 204, STR_NONE, STR_NONE);
     return true;
 }

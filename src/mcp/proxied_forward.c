@@ -145,6 +145,11 @@ struct exchange *proxied_forward(struct proxied *p, struct http_answer_head *hea
     if (!proxied_ids_choose(p, e))
         return NULL;
     struct exchange *x = send_once(p, head, e);
+    bool is_own = !str_is_absent(p->session.key);
+    if (x && is_own && head->status == 404 && proxied_revive(p)) {
+        exchange_close(x);
+        return send_once(p, head, e);
+    }
     if (!x || !p->is_pooled || head->status != 404 || str_is_absent(p->pooled.id))
         return x;
     exchange_close(x);

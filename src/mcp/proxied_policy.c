@@ -101,7 +101,7 @@ static bool check(const struct proxied *p, enum policy_action action, struct str
     }
     if (verdict.is_allowed)
         return true;
-    if (verdict.reason == POLICY_SCOPE)
+    if (verdict.reason == POLICY_SCOPE || verdict.reason == POLICY_READ_ONLY)
         return err_set(e, ERR_INSUFFICIENT_SCOPE, "this needs the scope mcp");
     err_set(e, ERR_NOT_FOUND, "%s: %.*s", what, STR_FMT(str_slice(name, 0, 120)));
     struct str why = policy_explain(p->a, p->caller, &verdict);

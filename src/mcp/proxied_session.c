@@ -5,6 +5,7 @@
 #include "io/fiber.h"
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
+#include "mcp/legs.h"
 #include "mcp/inflight.h"
 #include "mcp/proxied.h"
 #include "mcp/s2m.h"
@@ -21,6 +22,9 @@ struct session_ref proxied_session_ref(const struct proxied *p)
                                 .principal = p->caller->principal,
                                 .downstream_id = p->session.downstream_id,
                                 .version = p->session.version,
+                                .client_version = p->session.client_version,
+                                .caps = p->session.caps,
+                                .hello = p->hello.n <= LIMIT_SESSION_HELLO ? p->hello : STR_NONE,
                                 .connection_updated_at = p->entry->conn.updated_at};
 }
 
@@ -83,10 +87,10 @@ static bool session_register(struct proxied *p, const struct http_answer_head *h
         return err_set(e, ERR_UPSTREAM,
                        "the server's initialize result names no known protocolVersion");
     upstream_era_note_session(p->sv, p->entry);
+    p->session.version = version;
     if (id.n == 0) /* the server keeps no sessions: every later request stands alone */
         return true;
     p->session.downstream_id = arena_dup(p->a, id);
-    p->session.version = version;
     struct session_ref ref = proxied_session_ref(p), evicted;
     struct str handle;
     if (!session_open(p->sv->sessions, p->a, &ref, clock_wall_ms(), &handle, &evicted, e)) {
@@ -141,11 +145,18 @@ bool proxied_initialize(struct proxied *p, struct err *e)
     struct http_answer_head head;
     struct upstream_response r;
     struct str text;
+    struct leg_hello hello;
     p->hop_id = hop_id_forth(p->a, p->in.msg.id);
+    if (!leg_hello_read(p->a, p->in.msg.params, &hello, e))
+        return false;
+    p->hello = hello.params;
+    p->session.client_version = hello.version;
+    p->session.caps = hello.caps;
     proxied_message(p, &m);
     m.version = STR_NONE; /* it is what initialize negotiates */
     m.session_id = STR_NONE;
-    m.body = rpc_replace(p->a, p->in.msg.raw, &(struct rpc_edit){p->in.msg.id, p->hop_id}, 1);
+    struct rpc_edit edits[] = {{p->in.msg.id, p->hop_id}, {p->in.msg.params, hello.params}};
+    m.body = rpc_replace(p->a, p->in.msg.raw, edits, ARRAY_LEN(edits));
     if (str_is_absent(m.body))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
@@ -158,8 +169,13 @@ bool proxied_initialize(struct proxied *p, struct err *e)
         return false;
     if (is_better_stateless(p, &head, &r))
         return s2m_initialize(p, e);
-    if (!session_register(p, &head, &r, e) || !proxied_rewrite(p, &r, &text, e) ||
-        !proxied_record(p, str_is_absent(r.error) ? "ok" : "failed", NULL, text.n, e))
+    if (!session_register(p, &head, &r, e) || !proxied_rewrite(p, &r, &text, e))
+        return false;
+    if (!str_is_absent(r.result))
+        text = leg_welcome(p->a, text, hello.version, p->session.version);
+    if (str_is_absent(text))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!proxied_record(p, str_is_absent(r.error) ? "ok" : "failed", NULL, text.n, e))
         return false;
     http_answer(p->rq, 200, STR("application/json"), text);
     return true;
@@ -167,7 +183,8 @@ bool proxied_initialize(struct proxied *p, struct err *e)
 
 /* ---- notifications and responses ---- */
 
-/* Sends a message that has no answer; the server's 202 is the client's. */
+/* Sends a message that has no answer; the server's 202 is the client's. What was about a session
+ * that the server has forgotten is about nothing. */
 static bool deliver(struct proxied *p, struct str body, struct err *e)
 {
     struct upstream_message m;
@@ -180,6 +197,10 @@ static bool deliver(struct proxied *p, struct str body, struct err *e)
     auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, &m, &head, e);
     if (!x)
         return false;
+    if (head.status == 404 && proxied_revive(p)) {
+        inbound_accepted(p->rq);
+        return true;
+    }
     if (!upstream_status_check(&head, true, e)) {
         if (e->code == ERR_SESSION_NOT_FOUND)
             session_forget(p->sv->sessions, p->session.key);

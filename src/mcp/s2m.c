@@ -274,6 +274,7 @@ bool s2m_stream(struct proxied *p, struct err *e)
 bool s2m_end(struct proxied *p, struct err *e unused_arg)
 {
     client_session_end(p->client);
+    inflight_cancel_session(p->sv->inflight, client_session_key(p->client));
     http_answer(p->rq, 204, STR_NONE, STR_NONE);
     return true;
 }

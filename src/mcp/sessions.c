@@ -12,23 +12,39 @@
 #include "mcp/fair_count.h"
 
 #define PURPOSE "mcp-session"
-enum { KEY_BYTES = 16, KEY_HEX = 32, HANDLE_MAX = 4096 };
+enum { KEY_BYTES = 16, KEY_HEX = 32, HANDLE_MAX = 4096, KEEP_BYTES = 64 * 1024 };
 
 struct record {
     int64_t used_at;
     struct arena *keep;
     struct session_ref ref;
+    char *level;
+    char **uris;
+    size_t n_uris;
+    bool is_lossy; /* there was more than is remembered */
+};
+
+/* A key that ended; the ring forgets the oldest. */
+struct tombstone {
+    char key[KEY_HEX + 1];
 };
 
 struct session_table {
     pthread_mutex_t lock;
     struct map *by_key;
+    struct map *ended; /* the keys of the ring */
+    struct tombstone *ring;
+    size_t ring_room, ring_at; /* ring_at: the place of the next */
     const struct keyring *keys;
 };
 
 static void record_free(void *arg)
 {
     struct record *r = arg;
+    for (size_t i = 0; i < r->n_uris; i++)
+        free(r->uris[i]);
+    free((void *)r->uris);
+    free(r->level);
     arena_end(r->keep);
     free(r);
     metric_add(M_SESSIONS, -1);
@@ -41,7 +57,10 @@ struct session_table *session_table_new(const struct keyring *keys)
         return NULL;
     t->keys = keys;
     t->by_key = map_new();
-    if (!t->by_key) {
+    t->ended = map_new();
+    if (!t->by_key || !t->ended) {
+        map_free(t->by_key, NULL);
+        map_free(t->ended, NULL);
         free(t);
         return NULL;
     }
@@ -54,6 +73,8 @@ void session_table_free(struct session_table *t)
     if (!t)
         return;
     map_free(t->by_key, record_free);
+    map_free(t->ended, NULL);
+    free(t->ring);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
@@ -65,7 +86,10 @@ static void ref_copy(struct arena *a, const struct session_ref *from, struct ses
                                .user_id = arena_dup(a, from->user_id),
                                .principal = arena_dup(a, from->principal),
                                .downstream_id = arena_dup(a, from->downstream_id),
-                               .version = arena_dup(a, from->version)};
+                               .version = arena_dup(a, from->version),
+                               .client_version = arena_dup(a, from->client_version),
+                               .caps = from->caps,
+                               .hello = arena_dup(a, from->hello)};
 }
 
 static struct record *record_new(const struct session_ref *ref, int64_t now)
@@ -73,13 +97,14 @@ static struct record *record_new(const struct session_ref *ref, int64_t now)
     struct record *r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
-    r->keep = arena_new((size_t)64 * 1024);
+    r->keep = arena_new(KEEP_BYTES);
     if (!r->keep) {
         free(r);
         return NULL;
     }
     r->used_at = now;
     ref_copy(r->keep, ref, &r->ref);
+    r->is_lossy = str_is_absent(r->ref.hello);
     metric_add(M_SESSIONS, 1);
     return r;
 }
@@ -174,7 +199,8 @@ static bool insert_locked(struct session_table *t, struct arena *a, struct str k
     return true;
 }
 
-/* ---- handles: "key|expiry|version|downstream id", sealed to principal and connection ---- */
+/* ---- handles: "key|expiry|caps|client's version|server's version|downstream id", sealed to
+ * principal and connection ---- */
 
 static struct str handle_aad(struct arena *a, const struct session_ref *ref)
 {
@@ -190,9 +216,9 @@ bool session_open(struct session_table *t, struct arena *a, const struct session
     char hex[KEY_HEX + 1];
     rand_bytes(fresh, sizeof(fresh));
     text_hex(hex, fresh, sizeof(fresh));
-    struct str plain =
-        arena_printf(a, "%s|%lld|%.*s|%.*s", hex, (long long)now + LIMIT_SESSION_LIFE_MS,
-                     STR_FMT(ref->version), STR_FMT(ref->downstream_id));
+    struct str plain = arena_printf(
+        a, "%s|%lld|%d|%.*s|%.*s|%.*s", hex, (long long)now + LIMIT_SESSION_LIFE_MS, ref->caps,
+        STR_FMT(ref->client_version), STR_FMT(ref->version), STR_FMT(ref->downstream_id));
     struct buf sealed;
     buf_init(&sealed, HANDLE_MAX);
     bool is_sealed = !str_is_absent(plain) &&
@@ -217,13 +243,19 @@ static bool handle_read(struct session_table *t, struct arena *a, struct str han
                    keyring_open(t->keys, STR(PURPOSE), handle_aad(a, who), handle, &plain);
     struct str rest = is_open ? arena_dup(a, buf_str(&plain)) : STR_NONE;
     buf_end(&plain);
-    struct str key, expiry, version;
-    int64_t expires_at;
+    struct str key, expiry, caps_text, client_version, version;
+    int64_t expires_at, caps;
     if (!str_next(&rest, '|', &key) || !str_next(&rest, '|', &expiry) ||
-        !str_next(&rest, '|', &version) || !str_to_i64(expiry, 0, INT64_MAX, &expires_at) ||
-        expires_at <= now)
+        !str_next(&rest, '|', &caps_text) || !str_next(&rest, '|', &client_version) ||
+        !str_next(&rest, '|', &version) || str_is_absent(rest) ||
+        !str_to_i64(expiry, 0, INT64_MAX, &expires_at) ||
+        !str_to_i64(caps_text, 0, INT32_MAX, &caps) || expires_at <= now)
         return false;
-    *out = (struct session){.key = key, .version = version, .downstream_id = rest};
+    *out = (struct session){.key = key,
+                            .version = version,
+                            .client_version = client_version,
+                            .caps = (int)caps,
+                            .downstream_id = rest};
     return true;
 }
 
@@ -237,11 +269,18 @@ bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
     struct record *r = map_get(t->by_key, out->key);
     if (r) {
         r->used_at = now;
+        out->downstream_id = arena_dup(a, r->ref.downstream_id);
+        out->version = arena_dup(a, r->ref.version);
+    } else if (map_get(t->ended, out->key)) {
+        is_kept = err_set(e, ERR_SESSION_NOT_FOUND, "Session not found");
     } else {
         /* Made before a restart, or at another node: counted here from now on. */
         struct session_ref ref = *who;
         ref.downstream_id = out->downstream_id;
         ref.version = out->version;
+        ref.client_version = out->client_version;
+        ref.caps = out->caps;
+        ref.hello = STR_NONE;
         is_kept = insert_locked(t, a, out->key, &ref, now, NULL, e);
     }
     pthread_mutex_unlock(&t->lock);
@@ -256,6 +295,146 @@ void session_forget(struct session_table *t, struct str key)
     if (r)
         record_free(r);
 }
+
+/* ---- the ended ---- */
+
+/* The place of the next tombstone: a new one while the ring may grow, else that of the oldest. With
+ * the lock held; NULL: out of memory. */
+static struct tombstone *tombstone_place(struct session_table *t)
+{
+    if (t->ring_at == 0 && t->ring_room < LIMIT_TOMBSTONES) {
+        size_t room = t->ring_room ? 2 * t->ring_room : 256;
+        struct tombstone *grown = realloc(t->ring, room * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        memset(grown + t->ring_room, 0, (room - t->ring_room) * sizeof(*grown));
+        t->ring = grown;
+        t->ring_at = t->ring_room;
+        t->ring_room = room;
+    }
+    struct tombstone *place = &t->ring[t->ring_at];
+    t->ring_at = (t->ring_at + 1) % t->ring_room;
+    if (place->key[0])
+        (void)!map_take(t->ended, str_c(place->key));
+    return place;
+}
+
+void session_kill(struct session_table *t, struct str key)
+{
+    pthread_mutex_lock(&t->lock);
+    struct record *r = map_take(t->by_key, key);
+    struct tombstone *place =
+        key.n == KEY_HEX && !map_get(t->ended, key) ? tombstone_place(t) : NULL;
+    if (place) {
+        memcpy(place->key, key.p, KEY_HEX);
+        place->key[KEY_HEX] = '\0';
+        if (!map_set(t->ended, key, t, NULL))
+            place->key[0] = '\0';
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (r)
+        record_free(r);
+}
+
+/* ---- what is remembered for a new beginning ---- */
+
+bool session_recall(struct session_table *t, struct arena *a, struct str key,
+                    struct session_memory *out)
+{
+    *out = (struct session_memory){0};
+    out->uris = arena_alloc(a, (LIMIT_SESSION_URIS + 1) * sizeof(*out->uris));
+    if (!out->uris)
+        return false;
+    pthread_mutex_lock(&t->lock);
+    const struct record *r = map_get(t->by_key, key);
+    bool is_known = r && !r->is_lossy;
+    if (is_known) {
+        out->downstream_id = arena_dup(a, r->ref.downstream_id);
+        out->version = arena_dup(a, r->ref.version);
+        out->hello = arena_dup(a, r->ref.hello);
+        out->level = arena_dup(a, str_c(r->level));
+        for (; out->n_uris < r->n_uris; out->n_uris++)
+            out->uris[out->n_uris] = arena_dup(a, str_c(r->uris[out->n_uris]));
+    }
+    pthread_mutex_unlock(&t->lock);
+    return is_known && !str_is_absent(out->hello);
+}
+
+static char *copy_of(struct str text)
+{
+    char *copy = memchr(text.p, '\0', text.n) ? NULL : malloc(text.n + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    return copy;
+}
+
+void session_note_level(struct session_table *t, struct str key, struct str level_raw)
+{
+    char *level = str_is_absent(level_raw) ? NULL : copy_of(level_raw);
+    pthread_mutex_lock(&t->lock);
+    struct record *r = level ? map_get(t->by_key, key) : NULL;
+    if (r) {
+        char *before = r->level;
+        r->level = level;
+        level = before;
+    }
+    pthread_mutex_unlock(&t->lock);
+    free(level);
+}
+
+static void uri_add(struct record *r, struct str uri)
+{
+    char **grown = r->n_uris < LIMIT_SESSION_URIS && uri.n <= LIMIT_RESOURCE_URI
+                       ? realloc((void *)r->uris, (r->n_uris + 1) * sizeof(*grown))
+                       : NULL;
+    if (grown)
+        r->uris = grown;
+    char *copy = grown ? copy_of(uri) : NULL;
+    if (copy)
+        r->uris[r->n_uris++] = copy;
+    else
+        r->is_lossy = true;
+}
+
+void session_note_uri(struct session_table *t, struct str key, struct str uri_raw,
+                      bool is_subscribed)
+{
+    if (str_is_absent(uri_raw))
+        return;
+    pthread_mutex_lock(&t->lock);
+    struct record *r = map_get(t->by_key, key);
+    size_t i = 0;
+    while (r && i < r->n_uris && !str_eq(str_c(r->uris[i]), uri_raw))
+        i++;
+    if (r && is_subscribed && i == r->n_uris) {
+        uri_add(r, uri_raw);
+    } else if (r && !is_subscribed && i < r->n_uris) {
+        free(r->uris[i]);
+        r->uris[i] = r->uris[--r->n_uris];
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool session_renew(struct session_table *t, struct str key, struct str old_id, struct str new_id,
+                   struct str version)
+{
+    pthread_mutex_lock(&t->lock);
+    struct record *r = map_get(t->by_key, key);
+    bool is_ours = r && str_eq(r->ref.downstream_id, old_id);
+    struct str id = is_ours ? arena_dup(r->keep, new_id) : STR_NONE;
+    struct str kept_version = is_ours ? arena_dup(r->keep, version) : STR_NONE;
+    is_ours = is_ours && !str_is_absent(id) && !str_is_absent(kept_version);
+    if (is_ours) {
+        r->ref.downstream_id = id;
+        r->ref.version = kept_version;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return is_ours;
+}
+
+/* ---- the idle ---- */
 
 struct idle_search {
     struct arena *arena;

@@ -164,7 +164,7 @@ struct exchange *upstream_send(struct services *sv, struct arena *a,
                                const struct upstream_message *m, struct http_answer_head *head,
                                struct err *e)
 {
-    if (channel_is_used(m->entry))
+    if (channel_carries(m))
         return channel_send(sv, a, m, head, e);
     struct exchange *x = send_by_http(sv, a, m, head, e);
     return x && may_be_sse(m, head) ? fall_back(sv, a, m, x, head) : x;

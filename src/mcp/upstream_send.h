@@ -25,8 +25,9 @@ struct upstream_message {
     int64_t first_byte_ms, idle_ms,
         total_ms; /* 0: the defaults of http_client; idle -1: may be silent */
 };
-/* A value as Mcp-Name and Mcp-Param-* carry it: itself, or =?base64?...?=. Absent: too long. */
-struct str upstream_header_encode(struct arena *a, struct str value) must_use;
+/* A name or value as Mcp-Name and Mcp-Param-* carry it: itself, or =?base64?...?=. Absent: too
+ * long. */
+struct str upstream_header_encode(struct arena *a, struct str name) must_use;
 /* Sends and waits for the answer's head. Errors as http_open. */
 struct exchange *upstream_send(struct services *sv, struct arena *a,
                                const struct upstream_message *m, struct http_answer_head *head,

@@ -1,8 +1,9 @@
 /*
- * A session-era MCP server that costs next to nothing: one thread, epoll, no allocation per
- * request. It is the common upstream of every row of the benchmark. Tools: "echo" (about 200
- * bytes), "big" (1 MB of JSON), "sse" (an event stream with one progress notification and the
- * answer). GET holds an event stream open. Usage: upstream PORT
+ * An MCP server that costs next to nothing: one thread, epoll, no allocation per request. It is the
+ * common upstream of every row of the benchmark. Tools: "echo" (about 200 bytes), "big" (1 MB of
+ * JSON), "sse" (an event stream with one progress notification and the answer). GET holds an event
+ * stream open. Usage: upstream PORT (sessions), upstream PORT modern (2026-07-28, stateless),
+ * upstream stdio (sessions, a message a line).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,6 +30,7 @@ struct client {
 };
 
 static int loop_fd;
+static bool is_modern, is_stdio;
 static char *big_text;
 
 static void client_drop(struct client *c)
@@ -82,6 +84,8 @@ static bool client_send_text(struct client *c, const char *text)
 
 static bool answer(struct client *c, const char *headers, const char *body, size_t n)
 {
+    if (is_stdio)
+        return fwrite(body, 1, n, stdout) == n && putchar('\n') != EOF && fflush(stdout) == 0;
     char head[512];
     int used = snprintf(
         head, sizeof(head),
@@ -127,10 +131,22 @@ static bool call(struct client *c, const char *body, const char *id, int id_n)
         return answer(c, "", whole, (size_t)n);
     }
     char text[1024];
+    int n =
+        snprintf(text, sizeof(text),
+                 "{\"result\":{%s\"content\":[{\"type\":\"text\",\"text\":\"The quick brown fox "
+                 "jumps over the lazy dog, and the dog "
+                 "does not mind at all.\"}]},\"jsonrpc\":\"2.0\",\"id\":%.*s}",
+                 is_modern ? "\"resultType\":\"complete\"," : "", id_n, id);
+    return answer(c, "", text, (size_t)n);
+}
+
+static bool discover(struct client *c, const char *id, int id_n)
+{
+    char text[512];
     int n = snprintf(text, sizeof(text),
-                     "{\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"The quick brown fox "
-                     "jumps over the lazy dog, and the dog "
-                     "does not mind at all.\"}]},\"jsonrpc\":\"2.0\",\"id\":%.*s}",
+                     "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"resultType\":\"complete\","
+                     "\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{}},"
+                     "\"ttlMs\":60000,\"cacheScope\":\"public\"}}",
                      id_n, id);
     return answer(c, "", text, (size_t)n);
 }
@@ -139,13 +155,24 @@ static bool rpc(struct client *c, const char *body)
 {
     const char *id = strstr(body, "\"id\":");
     if (!id)
-        return client_send_text(c, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
+        return is_stdio ||
+               client_send_text(c, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
     id += 5;
     int id_n = (int)strcspn(id, ",}");
     char text[512];
     if (strstr(body, "\"method\":\"tools/call\""))
         return call(c, body, id, id_n);
-    if (strstr(body, "\"method\":\"initialize\"")) {
+    if (is_modern && strstr(body, "\"method\":\"server/discover\""))
+        return discover(c, id, id_n);
+    if (is_modern && strstr(body, "\"method\":\"tools/list\"")) {
+        int n = snprintf(text, sizeof(text),
+                         "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"resultType\":\"complete\","
+                         "\"tools\":[{\"name\":\"echo\",\"inputSchema\":{\"type\":\"object\"}}],"
+                         "\"ttlMs\":60000,\"cacheScope\":\"public\"}}",
+                         id_n, id);
+        return answer(c, "", text, (size_t)n);
+    }
+    if (!is_modern && strstr(body, "\"method\":\"initialize\"")) {
         int n = snprintf(text, sizeof(text),
                          "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"protocolVersion\":\"2025-"
                          "11-25\",\"capabilities\":{\"tools\":{}},"
@@ -219,12 +246,25 @@ static void client_accept(int listener)
     }
 }
 
+static int serve_stdio(void)
+{
+    static char line[IN_MAX];
+    while (fgets(line, sizeof(line), stdin))
+        if (!rpc(NULL, line))
+            return 1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    is_stdio = argc == 2 && strcmp(argv[1], "stdio") == 0;
+    is_modern = argc == 3 && strcmp(argv[2], "modern") == 0;
+    if (is_stdio)
+        return serve_stdio();
     struct rlimit files = {CLIENTS_MAX, CLIENTS_MAX};
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (argc != 2)
+    if (argc != (is_modern ? 3 : 2))
         return 2;
     at.sin_port = htons((unsigned short)strtol(argv[1], NULL, 10));
     (void)signal(SIGPIPE, SIG_IGN);

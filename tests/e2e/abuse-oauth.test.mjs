@@ -173,9 +173,11 @@ test('[250 251] nothing but an access token or an API key is a bearer: at connec
 test('[252] a token that is too narrow is told which scope is missing', async () => {
     const manages = await tulle.makeKey('acme', org.email, '--scope', 'mcp:manage');
     const uses = await tulle.makeKey('acme', org.email, '--scope', 'mcp');
+    const reads = await tulle.makeKey('acme', org.email, '--scope', 'mcp:read');
     const { access_token: narrow } = await tokens({ resource: `${issuer}/mcp`, scope: 'mcp' });
     const called = (key) => rpc(`${tulle.url}/mcp`, 'tools/call', { name: 'CONNECTION_LIST', arguments: {} }, { key });
-    for (const [answer, scope] of [[await tulle.callTool(connection, 'echo', { text: 'x' }, { key: manages }), 'mcp'], [await called(uses), 'mcp:manage'], [await called(narrow), 'mcp:manage']]) {
+    for (const [answer, scope] of [[await tulle.callTool(connection, 'echo', { text: 'x' }, { key: manages }), 'mcp'],
+        [await tulle.callTool(connection, 'echo', { text: 'x' }, { key: reads }), 'mcp'], [await called(uses), 'mcp:manage'], [await called(narrow), 'mcp:manage']]) {
         assert.equal(answer.status, 403, answer.text);
         const challenge = answer.headers['www-authenticate'];
         for (const word of ['Bearer ', 'error="insufficient_scope"', `scope="${scope}"`, 'resource_metadata="http']) assert.ok(challenge.includes(word), challenge);

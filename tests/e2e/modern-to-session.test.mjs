@@ -445,14 +445,13 @@ async function startTurncoat() {
     };
     const listener = createServer((req, res) => handle(req, res).catch(() => res.destroy()));
     await new Promise((ready) => listener.listen(0, '127.0.0.1', ready));
-    after(() => listener.close());
     listener.unref();
     return Object.assign(state, { url: `http://127.0.0.1:${listener.address().port}/mcp` });
 }
 
 test('a server that was upgraded, or set back, is noticed; the call that notices runs once', async () => {
     const server = await startTurncoat();
-    Object.assign(server, await tulle.connect(org, { name: 'turncoat', url: server.url }));
+    server.mcp = (await tulle.connect(org, { name: 'turncoat', url: server.url })).mcp;
     for (const era of ['session', 'modern', 'session', 'modern']) {
         for (const capabilities of [everyCapability, {}]) {
             server.era = era;
@@ -471,7 +470,8 @@ test('a server that was upgraded, or set back, is noticed; the call that notices
 test('those who wait for one initialize fail with it', async () => {
     const [own, server] = await Promise.all([startTulle(), startTurncoat()]); // nobody else's fibers are to be counted
     const theirs = await own.makeOrg('patient');
-    Object.assign(server, await own.connect(theirs, { name: 'holds', url: server.url }));
+    server.mcp = (await own.connect(theirs, { name: 'holds', url: server.url })).mcp;
+    after(() => own.end());
     let release;
     server.held = new Promise((resolve) => (release = resolve));
     const fibers = async () => Number(/^tulle_fibers (\d+)/m.exec(await own.metrics())[1]);
@@ -481,7 +481,6 @@ test('those who wait for one initialize fail with it', async () => {
     release();
     for (const { body } of await Promise.all(calls)) assert.equal(body.error.code, -32603);
     assert.equal(server.initialized, 1);
-    await own.end();
 });
 
 // ---- servers that are not ours ----

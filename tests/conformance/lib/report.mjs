@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 const matches = (pattern, name) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\/]/g, '\\$&')).join('.*')}$`).test(name);
 
 /**
- * baseline.json: [{cells: [patterns], scenario: pattern, except?: [scenarios], checks?: [ids], reason}]. Without checks the scenario
- * as a whole; every scenario that the pattern names must fail.
+ * baseline.json: [{cells: [patterns], scenario: pattern, except?: [scenarios], checks?: [ids], depends?: true, reason}]. Without checks the scenario
+ * as a whole; every scenario that the pattern names must fail, but with `depends` (on the machine's speed).
  */
 export class Report {
     constructor(file) {
@@ -26,6 +26,17 @@ export class Report {
         this.#line(false, cell, [String(error?.stack ?? error)]);
     }
 
+    #known(cell, scenario) {
+        return this.entries.filter((entry) => entry.cells.some((pattern) => matches(pattern, cell))
+            && matches(entry.scenario, scenario) && !entry.except?.includes(scenario));
+    }
+
+    /** Did this scenario fail outside the baseline? */
+    isUnexpected(cell, { scenario, bad }) {
+        const known = this.#known(cell, scenario);
+        return bad.some((check) => !known.some((entry) => !entry.checks || entry.checks.includes(check.id)));
+    }
+
     /** The results of one cell (lib/suite.mjs). */
     cell(cell, results) {
         for (const { scenario, bad } of results) this.#scenario(cell, scenario, bad);
@@ -37,11 +48,10 @@ export class Report {
     }
 
     #scenario(cell, scenario, bad) {
-        const known = this.entries.filter((entry) => entry.cells.some((pattern) => matches(pattern, cell))
-            && matches(entry.scenario, scenario) && !entry.except?.includes(scenario));
+        const known = this.#known(cell, scenario);
         const excuse = (check) => known.find((entry) => !entry.checks || entry.checks.includes(check.id));
         const notes = bad.filter((check) => !excuse(check)).map(({ id, status, message }) => `${status} ${id}: ${message}`);
-        for (const entry of known)
+        for (const entry of known.filter((one) => !one.depends))
             for (const id of entry.checks ?? [undefined])
                 if (!bad.some((check) => id === undefined || check.id === id)) notes.push(`in the baseline, but succeeds: ${id ?? scenario}`);
         const reasons = notes.length > 0 ? [] : [...new Set(bad.map((check) => `known: ${excuse(check).reason}`))];

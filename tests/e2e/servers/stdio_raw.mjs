@@ -60,7 +60,7 @@ const tools = {
         answer(id, 'flooded');
     },
     grandchild: (id) => { leaveGrandchild(); answer(id, 'left'); },
-    deaf: (id) => { isDeaf = true; process.stdin.pause(); answer(id, 'not listening'); },
+    deaf: (id) => { isDeaf = true; setInterval(() => {}, 1000); process.stdin.pause(); answer(id, 'not listening'); },
     stderr: (id, { lines }) => {
         for (let i = 0; i < lines; i++) console.error(`log ${i} token=${process.env.RAW_SECRET}`);
         answer(id, 'logged');

@@ -16,6 +16,8 @@
 void aggregate_post(struct http_request *rq);
 void aggregate_get(struct http_request *rq);
 void aggregate_delete(struct http_request *rq);
+/* As proxied_admit. */
+bool aggregate_admit(struct http_request *rq, struct str *version, struct err *e) must_use;
 
 /* What an administrator chose of one connection: patterns, and names that replace the server's. */
 struct chosen {
@@ -39,6 +41,7 @@ struct aggregate {
     bool wants_search; /* by the client's query or the default */
     struct aggregate_member *members;
     size_t n_members;
+    size_t members_cap;
     struct client_session *session; /* NULL: a bare or stateless client */
 };
 

@@ -60,16 +60,35 @@ static bool may_connect(const struct aggregate *g, struct str connection_id,
     return verdict->is_allowed;
 }
 
+/* Room for one more: an idle subscription keeps this as long as it lasts. */
+static bool members_room(struct aggregate *g, struct err *e)
+{
+    if (g->n_members < g->members_cap)
+        return true;
+    size_t cap = g->members_cap ? 2 * g->members_cap : 4;
+    struct aggregate_member *members = arena_alloc(g->p.a, cap * sizeof(*members));
+    if (!members)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (g->n_members > 0)
+        memcpy(members, g->members, g->n_members * sizeof(*members));
+    memset(members + g->n_members, 0, (cap - g->n_members) * sizeof(*members));
+    g->members = members;
+    g->members_cap = cap;
+    return true;
+}
+
 /* A connection that this caller may use and that is on joins; others are as if they were not
  * there. */
 static bool member_add(struct aggregate *g, struct str connection_id, struct aggregate_member **out,
                        struct err *e)
 {
-    struct aggregate_member *m = &g->members[g->n_members];
     struct policy_verdict verdict;
     *out = NULL;
     if (g->n_members == LIMIT_AGGREGATE || !may_connect(g, connection_id, &verdict))
         return true;
+    if (!members_room(g, e))
+        return false;
+    struct aggregate_member *m = &g->members[g->n_members];
     if (!registry_get(g->p.sv, g->p.a, g->p.caller->org_id, connection_id, &m->entry, e))
         return e->code == ERR_NOT_FOUND;
     if (!m->entry->conn.enabled)
@@ -79,12 +98,6 @@ static bool member_add(struct aggregate *g, struct str connection_id, struct agg
     g->n_members++;
     *out = m;
     return true;
-}
-
-static bool members_room(struct aggregate *g, struct err *e)
-{
-    g->members = arena_alloc(g->p.a, (LIMIT_AGGREGATE + 1) * sizeof(*g->members));
-    return g->members || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
 /* ---- the hub ---- */
@@ -129,7 +142,7 @@ static bool hub_find(struct aggregate *g, struct str org, struct err *e)
     g->name = mine.name;
     g->mode = str_eq(mine.hub_prefix, STR("clash")) ? NAMES_CLASH : NAMES_ALWAYS;
     g->wants_search = str_eq(mine.hub_search, STR("auto"));
-    return members_room(g, e) && hub_members(g, e);
+    return hub_members(g, e);
 }
 
 /* ---- virtual servers ---- */
@@ -145,8 +158,6 @@ static bool virtual_find(struct aggregate *g, struct err *e)
     if (!virtual_servers_get(g->p.sv->db, g->p.a, caller->org_id, g->id, &v, e))
         return e->code == ERR_NOT_FOUND ? nothing_here(g, e) : false;
     bool is_open = v.enabled && may_connect(g, v.id, &verdict);
-    if (!members_room(g, e))
-        return false;
     for (size_t i = 0; v.enabled && i < v.n_members; i++) {
         struct aggregate_member *m;
         if (!member_add(g, v.members[i].connection_id, &m, e))

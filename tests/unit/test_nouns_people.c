@@ -3,7 +3,7 @@
 
 static const struct db_page first_page = {.limit = 50};
 
-#define CHANGE(...) (&(struct org_change){__VA_ARGS__})
+#define CHANGE(...) (&(struct org_change){__VA_ARGS__, .hub_prefix = {0}, .hub_search = {0}})
 
 static void users_body(struct fixture *f)
 {

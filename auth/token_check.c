@@ -6,6 +6,7 @@
 
 #include "auth/caller_build.h"
 #include "auth/oauth/issue.h"
+#include "auth/oauth/scope.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
@@ -131,6 +132,27 @@ static bool scopes_read(struct str scope, unsigned *out)
     return *out != 0;
 }
 
+/* The connections that the scope names; none named is no narrowing. */
+static bool connections_read(struct arena *keep, struct str scope, struct caller *out,
+                             struct err *e)
+{
+    size_t n = 0;
+    struct str rest = scope, word, *ids;
+    while (str_next(&rest, ' ', &word))
+        n += scope_is_connection(word);
+    if (n == 0)
+        return true;
+    ids = arena_alloc(keep, n * sizeof(*ids));
+    if (!ids)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    out->connection_ids = ids;
+    rest = scope;
+    while (str_next(&rest, ' ', &word))
+        if (scope_is_connection(word))
+            ids[out->n_connection_ids++] = str_slice(word, 5, SIZE_MAX);
+    return true;
+}
+
 /* Where an access token works: at the resource it was granted for, and nowhere else. */
 static void audience_apply(struct str resource, struct caller *c)
 {
@@ -153,6 +175,8 @@ static bool access_build(struct services *sv, struct arena *keep, struct str has
                    : false;
     if (!scopes_read(token.scope, &out->scopes))
         return refused(e, "the access token has no scope");
+    if (!connections_read(keep, token.scope, out, e))
+        return false;
     out->client_id = token.client_id;
     out->expires_at = token.expires_at;
     audience_apply(token.resource, out);

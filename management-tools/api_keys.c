@@ -9,6 +9,7 @@
 #include "json/jscan.h"
 #include "management-tools/tool_io.h"
 #include "store/api_keys.h"
+#include "store/service_accounts.h"
 #include "store/virtual_servers.h"
 
 tool_fn tool_api_key_create, tool_api_key_list, tool_api_key_update, tool_api_key_rotate,
@@ -200,6 +201,22 @@ static bool limits_inherit(struct tool_call *c, struct api_key *k, struct err *e
     return !is_lost || io_no_memory(e);
 }
 
+/* A key of a service account, made by an administrator. */
+static bool holder_read(struct tool_call *c, struct str *user_id, struct err *e)
+{
+    struct service_account s;
+    struct str id = jv_get_str(c->arguments, "service_account_id");
+    if (str_is_absent(id))
+        return true;
+    if (!io_is_admin(c))
+        return err_set(e, ERR_FORBIDDEN, "only administrators make keys of service accounts");
+    if (!service_accounts_get(c->sv->db, c->arena, c->org_id, id, &s, e))
+        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such service account")
+                                        : false;
+    *user_id = s.id;
+    return true;
+}
+
 bool tool_api_key_create(struct tool_call *c, struct err *e)
 {
     struct id id = id_new("key");
@@ -209,7 +226,8 @@ bool tool_api_key_create(struct tool_call *c, struct err *e)
                           .created_at = clock_wall_ms()};
     if (str_is_absent(key.id))
         return io_no_memory(e);
-    if (!io_name(jv_get_str(c->arguments, "name"), &key.name, e) || !limits_inherit(c, &key, e) ||
+    if (!holder_read(c, &key.user_id, e) ||
+        !io_name(jv_get_str(c->arguments, "name"), &key.name, e) || !limits_inherit(c, &key, e) ||
         !limits_read(c, &key, e) || !within(c, &key, e))
         return false;
     struct key_text secret;
@@ -257,7 +275,7 @@ static bool key_find(struct tool_call *c, bool may_be_others, struct api_key *ou
     if (!is_found || (!str_eq(out->user_id, c->caller->user_id) && !io_is_admin(c)))
         return err_set(e, ERR_NOT_FOUND, "no such key");
     c->object = out->id;
-    if (!may_be_others && !str_eq(out->user_id, c->caller->user_id))
+    if (!may_be_others && !id_is(out->user_id, "sa") && !str_eq(out->user_id, c->caller->user_id))
         return err_set(e, ERR_FORBIDDEN,
                        "only its holder changes a key; administrators can delete it");
     return true;
@@ -276,15 +294,17 @@ bool tool_api_key_update(struct tool_call *c, struct err *e)
 
 bool tool_api_key_rotate(struct tool_call *c, struct err *e)
 {
+    int64_t now = clock_wall_ms(), minutes = jv_get_i64(c->arguments, "overlap_minutes", 0);
     struct api_key key;
     struct key_text secret;
     /* The new secret is shown to whoever calls: a narrow key must not obtain a wide one. */
     if (!key_find(c, false, &key, e) || !within(c, &key, e))
         return false;
     key_text_make(&secret);
-    bool is_good = api_keys_rotate(c->sv->db, c->arena, c->org_id, key.id, str_c(secret.prefix),
-                                   str_c(secret.hash_hex), clock_wall_ms(), e) &&
-                   key_answer(c, key.id, &secret, e);
+    bool is_good =
+        api_keys_rotate(c->sv->db, c->arena, c->org_id, key.id, str_c(secret.prefix),
+                        str_c(secret.hash_hex), minutes ? now + minutes * 60 * 1000 : 0, now, e) &&
+        key_answer(c, key.id, &secret, e);
     key_text_end(&secret);
     return is_good;
 }

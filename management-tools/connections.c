@@ -1,4 +1,5 @@
 /* CONNECTION_CREATE, _UPDATE, _DELETE, _ENABLE, _DISABLE, _TEST: registering servers. */
+#include "auth/downstream/disconnect.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
@@ -262,6 +263,8 @@ bool tool_connection_delete(struct tool_call *c, struct err *e)
         return false;
     bool is_confirmed = jv_get(c->arguments, "confirm") != NULL;
     if ((is_used || is_confirmed) && !io_confirm(c, conn.slug, conn.name, e))
+        return false;
+    if (!downstream_disconnect_all(c->sv, c->arena, &conn, e))
         return false;
     upstream_forget(c->sv, c->org_id, conn.id);
     if (!connections_delete(c->sv->db, c->arena, c->org_id, conn.id, clock_wall_ms(), e))

@@ -1,6 +1,7 @@
 /* Downstream credentials: read, sealed, stored. */
 #include "management-tools/credential_store.h"
 
+#include "auth/downstream/disconnect.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/secret.h"
@@ -9,6 +10,7 @@
 #include "management-tools/tool_io.h"
 #include "mcp/upstream.h"
 #include "store/credentials.h"
+#include "store/downstream_tokens.h"
 
 static bool seal(struct tool_call *c, struct credential_row *row, struct str plain, struct err *e)
 {
@@ -23,6 +25,8 @@ bool credential_store_seal(struct tool_call *c, const struct connection *conn, s
                            const struct jvalue *form, struct credential_row *row, struct err *e)
 {
     struct buf plain;
+    if (user_id.n > 0 && !credential_rules_personal(form, e))
+        return false;
     *row = (struct credential_row){.connection_id = conn->id,
                                    .user_id = user_id,
                                    .updated_by = c->caller->user_id,
@@ -54,6 +58,8 @@ bool credential_store_clear(struct tool_call *c, const struct connection *conn, 
 {
     struct credential_row *rows;
     size_t n;
+    if (!downstream_disconnect_all(c->sv, c->arena, conn, e))
+        return false;
     if (!credentials_list(c->sv->db, c->arena, c->org_id, conn->id, STR_NONE, &rows, &n, e))
         return false;
     for (size_t i = 0; i < n; i++)
@@ -72,6 +78,14 @@ struct str credential_store_owner(const struct tool_call *c, const struct connec
 bool credential_store_has(struct tool_call *c, const struct connection *conn, bool *out,
                           struct err *e)
 {
+    if (str_eq(conn->auth, STR("oauth"))) {
+        struct downstream_token token;
+        *out = downstream_tokens_get(c->sv->db, c->arena, c->org_id, conn->id,
+                                     credential_store_owner(c, conn), &token, e) &&
+               str_is_absent(token.failure);
+        if (*out)
+            return true;
+    }
     struct credential_row row;
     *out = credentials_get(c->sv->db, c->arena, c->org_id, conn->id,
                            credential_store_owner(c, conn), &row, e);

@@ -1,4 +1,5 @@
 /* ORGANIZATION_MEMBER_*: who belongs to the organization, with which roles. */
+#include "auth/downstream/disconnect.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
@@ -6,7 +7,9 @@
 #include "management-tools/tool_io.h"
 #include "store/api_keys.h"
 #include "store/members.h"
+#include "store/offboarding.h"
 #include "store/roles.h"
+#include "store/service_accounts.h"
 #include "store/users.h"
 
 tool_fn tool_organization_member_add, tool_organization_member_remove,
@@ -65,6 +68,8 @@ static bool person_find(struct tool_call *c, struct user *out, struct err *e)
         text_lower(lower, trimmed.n);
         is_found = users_by_email(c->sv->db, c->arena, (struct str){lower, trimmed.n}, out, e);
     }
+    if (is_found && id_is(out->id, "sa")) /* SERVICE_ACCOUNT_* manage those */
+        return err_set(e, ERR_NOT_FOUND, "no such person");
     if (is_found)
         c->object = out->id;
     else if (e->code == ERR_NOT_FOUND)
@@ -163,14 +168,88 @@ static bool keys_delete(struct tool_call *c, struct str user_id, struct err *e)
     return true;
 }
 
+/* The keys, before anything of it ends. */
+static bool keys_of(struct tool_call *c, struct str user_id, struct api_key **keys, size_t *n,
+                    struct err *e)
+{
+    const struct db_page page = {.limit = LIMIT_LIST};
+    if (!api_keys_list(c->sv->db, c->arena, c->org_id, user_id, &page, keys, n, e))
+        return false;
+    if (*n > LIMIT_LIST)
+        *n = LIMIT_LIST;
+    return true;
+}
+
+static void leaving_write(struct tool_call *c, struct str user_id, const struct offboarding *o,
+                          const struct api_key *keys, size_t n_keys)
+{
+    struct jout j;
+    jout_init(&j, c->out);
+    jout_object(&j);
+    jout_kbool(&j, "deleted", !jv_get_bool(c->arguments, "preview", false));
+    jout_kstr(&j, "id", user_id);
+    jout_key(&j, STR("keys"));
+    jout_array(&j);
+    for (size_t i = 0; i < n_keys; i++) {
+        jout_object(&j);
+        jout_kstr(&j, "id", keys[i].id);
+        jout_kstr(&j, "name", keys[i].name);
+        jout_object_end(&j);
+    }
+    jout_array_end(&j);
+    jout_ki64(&j, "grant_count", o->n_grants);
+    jout_ki64(&j, "credential_count", o->n_credentials);
+    jout_key(&j, STR("authorized_connection_ids"));
+    jout_array(&j);
+    for (size_t i = 0; i < o->n_connections; i++)
+        jout_str(&j, o->connection_ids[i]);
+    jout_array_end(&j);
+    jout_object_end(&j);
+}
+
+/* To a service account: keys of a person would outlive them otherwise. */
+static bool keys_to_read(struct tool_call *c, struct str *out, struct err *e)
+{
+    struct service_account s;
+    struct str to = jv_get_str(c->arguments, "keys_to");
+    *out = STR_NONE;
+    if (str_is_absent(to))
+        return true;
+    if (!io_is_admin(c))
+        return err_set(e, ERR_FORBIDDEN, "only administrators hand keys over");
+    if (!service_accounts_get(c->sv->db, c->arena, c->org_id, to, &s, e))
+        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such service account")
+                                        : false;
+    *out = s.id;
+    return true;
+}
+
+static bool member_end(struct tool_call *c, struct str user_id, struct err *e)
+{
+    struct downstream_grants grants;
+    struct str keys_to;
+    if (!keys_to_read(c, &keys_to, e) ||
+        !downstream_grants_of(c->sv, c->arena, c->org_id, user_id, &grants, e) ||
+        !members_remove_handing(c->sv->db, c->arena, c->org_id, user_id, keys_to, e) ||
+        !keys_delete(c, user_id, e))
+        return false;
+    downstream_grants_revoke(c->sv, c->arena, &grants);
+    return true;
+}
+
 bool tool_organization_member_remove(struct tool_call *c, struct err *e)
 {
     struct member member = {0};
+    struct offboarding o;
+    struct api_key *keys;
+    size_t n_keys;
     if (!member_find(c, &member, e) || !may_touch(c, &member, e) ||
-        !members_remove(c->sv->db, c->arena, c->org_id, member.user_id, clock_wall_ms(), e) ||
-        !keys_delete(c, member.user_id, e))
+        !offboarding_look(c->sv->db, c->arena, c->org_id, member.user_id, &o, e) ||
+        !keys_of(c, member.user_id, &keys, &n_keys, e))
         return false;
-    io_deleted(c, member.user_id);
+    if (!jv_get_bool(c->arguments, "preview", false) && !member_end(c, member.user_id, e))
+        return false;
+    leaving_write(c, member.user_id, &o, keys, n_keys);
     return true;
 }
 

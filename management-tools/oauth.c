@@ -1,7 +1,6 @@
 /* OAUTH_CLIENT_*, OAUTH_GRANT_*: which programs act for people here, and ending that. */
 #include "base/clock.h"
-#include "management-tools/tool_io.h"
-#include "store/oauth_clients.h"
+#include "management-tools/oauth_item.h"
 #include "store/oauth_grants.h"
 
 tool_fn tool_oauth_client_list, tool_oauth_client_get, tool_oauth_client_delete,
@@ -19,25 +18,38 @@ static bool missed(struct err *e, const char *what)
     return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such %s", what) : false;
 }
 
-static void words_write(struct jout *j, const char *key, struct str words)
+static void words_array(struct jout *j, struct str words)
 {
     struct str rest = words, word;
-    jout_key(j, str_c(key));
     jout_array(j);
     while (str_next(&rest, ' ', &word))
-        jout_str(j, word);
+        if (word.n)
+            jout_str(j, word);
     jout_array_end(j);
+}
+
+static void words_write(struct jout *j, const char *key, struct str words)
+{
+    jout_key(j, str_c(key));
+    words_array(j, words);
 }
 
 /* ---- clients ---- */
 
-static void client_write(struct jout *j, const struct oauth_client_use *u)
+void oauth_item_write(struct jout *j, const struct oauth_client_use *u)
 {
     jout_object(j);
     jout_kstr(j, "id", u->client.id);
     jout_kstr(j, "name", u->client.name);
     words_write(j, "redirect_uris", u->client.redirect_uris);
     jout_kstr(j, "auth_method", u->client.auth_method);
+    jout_kstr(j, "source", u->client.source);
+    jout_kstr(j, "service_account_id", u->client.service_account_id);
+    jout_key(j, STR("scopes"));
+    if (str_is_absent(u->client.scope))
+        jout_null(j);
+    else
+        words_array(j, u->client.scope);
     jout_ki64(j, "grant_count", u->n_grants);
     jout_ktime(j, "first_granted_at", u->first_at);
     jout_ktime(j, "last_granted_at", u->last_at);
@@ -58,7 +70,7 @@ bool tool_oauth_client_list(struct tool_call *c, struct err *e)
         return false;
     io_list_begin(c, &j);
     for (size_t i = 0; i < n && i < (size_t)page.limit; i++) {
-        client_write(&j, &list[i]);
+        oauth_item_write(&j, &list[i]);
         end.last_at = list[i].first_at;
         end.last_id = list[i].client.id;
     }
@@ -84,7 +96,7 @@ bool tool_oauth_client_get(struct tool_call *c, struct err *e)
     jout_init(&j, c->out);
     jout_object(&j);
     jout_key(&j, STR("item"));
-    client_write(&j, &use);
+    oauth_item_write(&j, &use);
     jout_object_end(&j);
     return true;
 }
@@ -92,8 +104,13 @@ bool tool_oauth_client_get(struct tool_call *c, struct err *e)
 bool tool_oauth_client_delete(struct tool_call *c, struct err *e)
 {
     struct oauth_client_use use;
-    if (!client_find(c, &use, e) ||
-        !oauth_clients_forget(c->sv->db, c->arena, c->org_id, whose(c), use.client.id, e))
+    if (!client_find(c, &use, e))
+        return false;
+    bool is_own = io_is_admin(c) && str_eq(use.client.org_id, c->org_id);
+    bool is_gone =
+        is_own ? oauth_clients_delete(c->sv->db, c->arena, use.client.id, e)
+               : oauth_clients_forget(c->sv->db, c->arena, c->org_id, whose(c), use.client.id, e);
+    if (!is_gone)
         return false;
     io_deleted(c, use.client.id);
     return true;

@@ -52,12 +52,42 @@ bool tool_user_get(struct tool_call *c, struct err *e)
     return users_get(c->sv->db, c->arena, id, &user, e) && user_write(c, &user);
 }
 
+/* Accounts are the installation's: its operators stop them. */
+static bool disabled_set(struct tool_call *c, struct str id, struct err *e)
+{
+    const struct jvalue *disabled = jv_get(c->arguments, "disabled");
+    int64_t now = clock_wall_ms();
+    if (!disabled)
+        return true;
+    if (str_eq(id, c->caller->user_id))
+        return err_set(e, ERR_UNPROCESSABLE, "your own account cannot be disabled");
+    return users_set_disabled(c->sv->db, c->arena, id, jv_bool(disabled, false) ? now : 0, now, e);
+}
+
 bool tool_user_update(struct tool_call *c, struct err *e)
 {
-    struct str name;
+    struct str given = jv_get_str(c->arguments, "name"), name, id;
     struct user user;
-    c->object = c->caller->user_id;
-    return io_name(jv_get_str(c->arguments, "name"), &name, e) &&
-           users_update_name(c->sv->db, c->arena, c->caller->user_id, name, clock_wall_ms(), e) &&
-           users_get(c->sv->db, c->arena, c->caller->user_id, &user, e) && user_write(c, &user);
+    bool may_see;
+    id = jv_get_str(c->arguments, "user_id");
+    if (str_is_absent(id))
+        id = c->caller->user_id;
+    bool is_others = !str_eq(id, c->caller->user_id);
+    if (!c->caller->is_operator && (is_others || jv_get(c->arguments, "disabled")))
+        return err_set(e, ERR_FORBIDDEN, "only operators change other accounts, or disable one");
+    if (is_others && !str_is_absent(given))
+        return err_set(e, ERR_UNPROCESSABLE, "people change their names themselves");
+    if (!is_visible(c, id, &may_see, e))
+        return false;
+    if (!may_see)
+        return err_set(e, ERR_NOT_FOUND, "no such user");
+    c->object = id;
+    if (!users_get(c->sv->db, c->arena, id, &user, e))
+        return false;
+    if (!str_is_absent(given) &&
+        (!io_name(given, &name, e) ||
+         !users_update_name(c->sv->db, c->arena, id, name, clock_wall_ms(), e)))
+        return false;
+    return disabled_set(c, id, e) && users_get(c->sv->db, c->arena, id, &user, e) &&
+           user_write(c, &user);
 }

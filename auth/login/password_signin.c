@@ -53,8 +53,11 @@ static void counted_fill(const struct http_request *rq, struct str email, struct
     address_name(rq, out->address);
 }
 
-static bool must_wait(int64_t wait_until, int64_t now, struct err *e)
+static bool must_wait(struct http_request *rq, int64_t wait_until, int64_t now, struct err *e)
 {
+    struct str seconds = arena_printf(rq->arena, "%lld", (long long)(wait_until - now) / 1000 + 1);
+    if (!str_is_absent(seconds))
+        http_set_header(rq, STR("Retry-After"), seconds);
     long long minutes = (long long)((wait_until - now + 59999) / 60000);
     return err_set(e, ERR_RATE_LIMITED, "Too many failed attempts: try again in %lld minute%s.",
                    minutes, minutes == 1 ? "" : "s");
@@ -68,11 +71,11 @@ static bool attempt_count(struct http_request *rq, const struct counted *c, stru
                                                 now, &wait_until, e))
         return false;
     if (c->address[0] && wait_until)
-        return must_wait(wait_until, now, e);
+        return must_wait(rq, wait_until, now, e);
     if (!signin_failures_count(sv->db, rq->arena, str_c(c->account), &account_rule, now,
                                &wait_until, e))
         return false;
-    return !wait_until || must_wait(wait_until, now, e);
+    return !wait_until || must_wait(rq, wait_until, now, e);
 }
 
 /* The attempt was right, or could not be judged. */

@@ -1,5 +1,6 @@
 #include "auth/oauth/authorize.h"
 
+#include "auth/oauth/client_document.h"
 #include "auth/oauth/pkce.h"
 #include "auth/oauth/redirect_uri.h"
 #include "auth/oauth/resource.h"
@@ -78,6 +79,8 @@ bool consent_grant(const struct authorization *z, const struct browser_session *
                              .challenge = z->challenge,
                              .resource = target->resource,
                              .scope = scope,
+                             .nonce = z->nonce,
+                             .auth_time = session->proved_at,
                              .created_at = now,
                              .expires_at = now + 60 * 1000};
     struct wire_event event = {.method = "oauth_consent",
@@ -114,6 +117,18 @@ static bool redirect_uri_choose(struct authorization *z, struct str given, struc
                    "The address to send you back to is not one that this program has registered.");
 }
 
+/* Nothing that a stranger's server says decides the status: the request names a bad client. */
+static bool document_refused(struct err *e)
+{
+    bool is_ours =
+        e->code == ERR_RATE_LIMITED || e->code == ERR_UNAVAILABLE || e->code == ERR_CANCELLED;
+    struct err why = *e;
+    if (is_ours)
+        return false;
+    err_set(e, ERR_BAD_REQUEST, "The program that asks cannot be identified: %.300s", why.msg);
+    return false;
+}
+
 static bool client_find(struct authorization *z, const struct form *form, struct err *e)
 {
     struct str id, uri;
@@ -122,6 +137,11 @@ static bool client_find(struct authorization *z, const struct form *form, struct
                        "The request does not say which program asks (client_id).");
     if (form_get(form, STR("redirect_uri"), &uri) == FORM_REPEATED)
         return err_set(e, ERR_BAD_REQUEST, "The parameter redirect_uri occurs twice.");
+    if (client_document_is_id(id)) {
+        if (client_document_get(z->rq, id, &z->client, e))
+            return redirect_uri_choose(z, uri, e);
+        return document_refused(e);
+    }
     if (!id_is(id, "cli") || !oauth_clients_get(z->sv->db, z->a, id, &z->client, e)) {
         if (id_is(id, "cli") && e->code != ERR_NOT_FOUND)
             return false;
@@ -192,6 +212,9 @@ static bool request_check(struct authorization *z, const struct form *form, stru
         z->state = STR_NONE;
         return err_set(e, ERR_BAD_REQUEST, "state is longer than %d bytes", LIMIT_STATE);
     }
+    z->nonce = wire_param(form, "nonce");
+    if (z->nonce.n > LIMIT_NAME || text_has_control(z->nonce))
+        return err_set(e, ERR_BAD_REQUEST, "nonce must be at most %d printable bytes", LIMIT_NAME);
     if (!wire_params_read(z->a, text, &once, e) || !flow_check(z, form, e) ||
         !scope_at_authorize(z->a, str_is_absent(scope) ? STR("") : scope, &z->scope, e) ||
         !wire_resource(form, &z->resource, e) ||
@@ -218,7 +241,7 @@ static bool login_send(const struct authorization *z, struct str text, struct er
 }
 
 /* Has the person consented to this before, for a place that only its owner answers? */
-static bool is_remembered(const struct authorization *z, const struct browser_session *session,
+static bool is_remembered(struct authorization *z, const struct browser_session *session,
                           const struct targets *targets, bool *out, struct err *e)
 {
     const struct target *t = &targets->items[0];
@@ -233,8 +256,14 @@ static bool is_remembered(const struct authorization *z, const struct browser_se
                                 .redirect_host = redirect_uri_host(z->a, z->redirect_uri)};
     if (!oauth_consents_get(z->sv->db, z->a, &key, &consented, e))
         return e->code == ERR_NOT_FOUND;
-    *out = scope_is_within(scope_for_resource(z->a, z->scope, t->resource), consented);
-    return true;
+    struct str asked = scope_for_resource(z->a, z->scope, t->resource);
+    if (str_is_absent(asked))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    *out = scope_is_within(asked, consented);
+    /* The servers that the person left to it then are left to it now. */
+    if (*out)
+        z->scope = scope_keep_narrow(z->a, asked, consented);
+    return !str_is_absent(z->scope) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
 static bool proceed(struct authorization *z, struct str text, struct err *e)

@@ -24,7 +24,7 @@ struct authorization {
     struct services *sv;
     struct arena *a;
     struct oauth_client client;
-    struct str redirect_uri, state, scope, challenge;
+    struct str redirect_uri, state, scope, challenge, nonce;
     struct str resource; /* as given; absent: none */
     struct str id;       /* of the consent: one code at most */
     int64_t started_at;  /* ms: when the consent page was shown */

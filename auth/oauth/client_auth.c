@@ -1,5 +1,7 @@
 #include "auth/oauth/client_auth.h"
 
+#include "auth/oauth/assertion.h"
+#include "auth/oauth/client_document.h"
 #include "auth/oauth/failures.h"
 #include "auth/secret_text.h"
 #include "base/ids.h"
@@ -10,6 +12,7 @@
 /* Who it says it is, and how it proves it. */
 struct claim {
     struct str client_id, secret; /* secret absent: none */
+    struct str assertion;         /* signed; absent: none */
     struct str method;            /* as in token_endpoint_auth_method */
 };
 
@@ -48,6 +51,21 @@ static bool basic_read(struct arena *a, struct str header, struct claim *out, st
     return true;
 }
 
+static bool assertion_read(struct http_request *rq, const struct form *form, struct claim *out,
+                           struct err *e)
+{
+    out->assertion = wire_param(form, "client_assertion");
+    out->method = STR("private_key_jwt");
+    if (!str_is_absent(out->secret) ||
+        !str_is_absent(http_request_header(rq, STR("Authorization"))))
+        return err_set(e, ERR_BAD_REQUEST, "the client authenticates in two ways at once");
+    if (!str_eq(wire_param(form, "client_assertion_type"), STR(ASSERTION_TYPE)))
+        return err_set(e, ERR_BAD_REQUEST, "client_assertion_type must be " ASSERTION_TYPE);
+    if (str_is_absent(out->client_id))
+        out->client_id = assertion_subject(rq->arena, out->assertion);
+    return !str_is_absent(out->client_id) || wrong(e);
+}
+
 static bool claim_read(struct http_request *rq, const struct form *form, struct claim *out,
                        struct err *e)
 {
@@ -56,7 +74,7 @@ static bool claim_read(struct http_request *rq, const struct form *form, struct 
     struct str secret = wire_param(form, "client_secret");
     *out = (struct claim){.client_id = client_id, .secret = secret, .method = STR("none")};
     if (!str_is_absent(wire_param(form, "client_assertion")))
-        return wrong(e);
+        return assertion_read(rq, form, out, e);
     if (str_ieq(str_slice(header, 0, 6), STR("Basic "))) {
         if (!str_is_absent(secret))
             return err_set(e, ERR_BAD_REQUEST, "the client authenticates in two ways at once");
@@ -77,12 +95,15 @@ bool client_authenticate(struct http_request *rq, const struct form *form, struc
     struct claim claim;
     if (!claim_read(rq, form, &claim, e))
         return false;
-    if (!id_is(claim.client_id, "cli"))
+    if (!id_is(claim.client_id, "cli") && !client_document_is_id(claim.client_id))
         return wrong(e);
     if (!oauth_clients_get(sv->db, rq->arena, claim.client_id, out, e))
         return e->code == ERR_NOT_FOUND ? wrong(e) : false;
     if (!str_eq(claim.method, out->auth_method))
         return wrong(e);
+    if (!str_is_absent(claim.assertion))
+        return assertion_check(rq, claim.assertion, out, e) ||
+               (e->code == ERR_INVALID_CLIENT && failures_count(rq, out->id, e));
     if (str_is_absent(claim.secret))
         return true;
     struct str hash = secret_text_hash(rq->arena, claim.secret);

@@ -6,7 +6,7 @@
 #include "base/uri.h"
 #include "json/jout.h"
 
-enum { METADATA_MAX = 2 * LIMIT_BODY_FORM, CONTACTS_MAX = 10, TEXT_MAX = 256 };
+enum { METADATA_MAX = 2 * LIMIT_BODY_FORM, CONTACTS_MAX = 10, TEXT_MAX = 256, KEYS_MAX = 20 };
 
 static bool refused(struct err *e, const char *member, const char *why)
 {
@@ -112,13 +112,14 @@ static bool flow_check(const struct jvalue *given, struct err *e)
     return true;
 }
 
-static bool method_read(const struct jvalue *given, struct client_metadata *out, struct err *e)
+static bool method_read(const struct jvalue *given, bool is_document, struct client_metadata *out,
+                        struct err *e)
 {
-    static const struct str known[] = {STR("none"), STR("client_secret_basic"),
-                                       STR("client_secret_post")};
+    static const struct str known[] = {STR("none"), STR("private_key_jwt"),
+                                       STR("client_secret_basic"), STR("client_secret_post")};
     const struct jvalue *v = jv_get(given, "token_endpoint_auth_method");
-    struct str method = !v || jv_is_null(v) ? known[1] : jv_str(v);
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+    struct str method = !v || jv_is_null(v) ? known[is_document ? 0 : 2] : jv_str(v);
+    for (size_t i = 0; i < (is_document ? 2 : ARRAY_LEN(known)); i++) {
         if (!str_eq(method, known[i]))
             continue;
         out->auth_method = known[i];
@@ -126,28 +127,55 @@ static bool method_read(const struct jvalue *given, struct client_metadata *out,
         return true;
     }
     return refused(e, "token_endpoint_auth_method",
-                   "must be none, client_secret_basic or client_secret_post");
+                   is_document ? "must be none or private_key_jwt"
+                               : "must be none, client_secret_basic, client_secret_post or "
+                                 "private_key_jwt");
 }
 
-/* Keys are not used, but what is dangerous or contradictory is not accepted in silence (RFC 7591
- * section 2). */
-static bool keys_check(const struct jvalue *given, struct err *e)
+bool client_keys_read(struct arena *a, const struct jvalue *jwks, struct str *out, struct err *e)
 {
-    static const char *const private_parts[] = {"d", "p", "q", "dp", "dq", "qi", "k"};
-    const struct jvalue *jwks = jv_get(given, "jwks"), *uri = jv_get(given, "jwks_uri");
+    static const char *const private_parts[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
     const struct jvalue *keys = jv_get(jwks, "keys");
-    struct uri u;
-    if (jwks && uri)
-        return refused(e, "jwks", "and jwks_uri exclude each other");
-    if (uri && (!uri_parse(jv_str(uri), &u) || !str_ieq(u.scheme, STR("https"))))
-        return refused(e, "jwks_uri", "must be an https URL");
-    if (jwks && !jv_is_array(keys))
-        return refused(e, "jwks", "must be an object with keys");
-    for (size_t i = 0; i < jv_count(keys); i++)
+    struct buf text;
+    *out = STR_NONE;
+    if (!jv_is_array(keys) || jv_count(keys) > KEYS_MAX)
+        return refused(e, "jwks", "must be an object with keys, at most 20");
+    for (size_t i = 0; i < jv_count(keys); i++) {
+        if (!jv_is_object(jv_at(keys, i)) || str_eq(jv_get_str(jv_at(keys, i), "kty"), STR("oct")))
+            return refused(e, "jwks", "holds what is no public key");
         for (size_t k = 0; k < ARRAY_LEN(private_parts); k++)
             if (jv_get(jv_at(keys, i), private_parts[k]))
                 return refused(e, "jwks", "holds a private or symmetric key");
-    return true;
+    }
+    buf_init(&text, METADATA_MAX);
+    buf_add(&text, STR("{\"keys\":"));
+    jv_write(keys, &text);
+    buf_add_char(&text, '}');
+    *out = buf_ok(&text) ? arena_dup(a, buf_str(&text)) : STR_NONE;
+    buf_end(&text);
+    return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+/* Keys elsewhere are looked up for documents only: whoever registers must not make us fetch. */
+static bool keys_copy(struct arena *a, const struct jvalue *given, bool is_document,
+                      struct client_metadata *out, struct jout *j, struct err *e)
+{
+    const struct jvalue *jwks = jv_get(given, "jwks"), *uri = jv_get(given, "jwks_uri");
+    struct uri u;
+    if (jwks && uri)
+        return refused(e, "jwks", "and jwks_uri exclude each other");
+    if (uri && (jv_str(uri).n > LIMIT_URL || !uri_parse(jv_str(uri), &u) ||
+                !str_ieq(u.scheme, STR("https"))))
+        return refused(e, "jwks_uri", "must be an https URL");
+    if (jwks && !client_keys_read(a, jwks, &out->jwks, e))
+        return false;
+    if (jwks)
+        jout_kraw(j, "jwks", out->jwks);
+    if (uri && is_document)
+        out->jwks_uri = arena_dup(a, jv_str(uri));
+    bool has_keys = !str_is_absent(out->jwks) || !str_is_absent(out->jwks_uri);
+    return has_keys || !str_eq(out->auth_method, STR("private_key_jwt")) ||
+           refused(e, "jwks", "is missing for private_key_jwt");
 }
 
 static bool url_copy(const struct jvalue *given, const char *member, struct jout *j, struct err *e)
@@ -204,6 +232,18 @@ static bool type_copy(const struct jvalue *given, struct jout *j, struct err *e)
     return true;
 }
 
+/* How its ID tokens are signed. */
+static bool id_token_alg_copy(const struct jvalue *given, struct jout *j, struct err *e)
+{
+    struct str alg = jv_get_str(given, "id_token_signed_response_alg");
+    if (!jv_get(given, "id_token_signed_response_alg"))
+        return true;
+    if (!str_eq(alg, STR("ES256")) && !str_eq(alg, STR("RS256")))
+        return refused(e, "id_token_signed_response_alg", "must be ES256 or RS256");
+    jout_kstr(j, "id_token_signed_response_alg", alg);
+    return true;
+}
+
 static bool name_copy(struct arena *a, const struct jvalue *given, struct client_metadata *out,
                       struct jout *j, struct err *e)
 {
@@ -244,11 +284,11 @@ static bool optional_copy(struct arena *a, const struct jvalue *given, struct cl
            url_copy(given, "logo_uri", j, e) && url_copy(given, "tos_uri", j, e) &&
            url_copy(given, "policy_uri", j, e) && contacts_copy(given, j, e) &&
            text_copy(given, "software_id", j, e) && text_copy(given, "software_version", j, e) &&
-           type_copy(given, j, e) && scope_copy(a, given, j, e);
+           type_copy(given, j, e) && id_token_alg_copy(given, j, e) && scope_copy(a, given, j, e);
 }
 
-bool client_metadata_read(struct arena *a, const struct jvalue *given, struct client_metadata *out,
-                          struct err *e)
+static bool read_all(struct arena *a, const struct jvalue *given, bool is_document,
+                     struct client_metadata *out, struct err *e)
 {
     struct buf text;
     struct jout j;
@@ -259,7 +299,8 @@ bool client_metadata_read(struct arena *a, const struct jvalue *given, struct cl
     jout_init(&j, &text);
     jout_object(&j);
     bool is_good = redirects_read(a, given, out, &j, e) && flow_check(given, e) &&
-                   method_read(given, out, e) && keys_check(given, e) &&
+                   method_read(given, is_document, out, e) &&
+                   keys_copy(a, given, is_document, out, &j, e) &&
                    optional_copy(a, given, out, &j, e);
     if (is_good) {
         jout_kstr(&j, "token_endpoint_auth_method", out->auth_method);
@@ -271,4 +312,31 @@ bool client_metadata_read(struct arena *a, const struct jvalue *given, struct cl
     }
     buf_end(&text);
     return is_good;
+}
+
+bool client_metadata_read(struct arena *a, const struct jvalue *given, struct client_metadata *out,
+                          struct err *e)
+{
+    return read_all(a, given, false, out, e);
+}
+
+/* Named grant types are to have the code: what is asked for at the authorization endpoint. */
+static bool names_code(const struct jvalue *grants)
+{
+    for (size_t i = 0; i < jv_count(grants); i++)
+        if (str_eq(jv_str(jv_at(grants, i)), STR("authorization_code")))
+            return true;
+    return !grants || jv_is_null(grants);
+}
+
+bool client_document_metadata_read(struct arena *a, const struct jvalue *given,
+                                   struct client_metadata *out, struct err *e)
+{
+    if (jv_get(given, "client_secret") || jv_get(given, "client_secret_expires_at"))
+        return refused(e, "client_secret", "has no place in a public document");
+    if (jv_get_str(given, "client_name").n == 0)
+        return refused(e, "client_name", "is missing");
+    if (!names_code(jv_get(given, "grant_types")))
+        return refused(e, "grant_types", "does not name authorization_code");
+    return read_all(a, given, true, out, e);
 }

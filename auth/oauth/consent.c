@@ -4,6 +4,9 @@
 #include <stdio.h>
 
 #include "auth/oauth/authorize.h"
+#include "auth/oauth/client_document.h"
+#include "auth/oauth/consent_access.h"
+#include "auth/oauth/consent_parts.h"
 #include "auth/oauth/redirect_uri.h"
 #include "auth/oauth/scope.h"
 #include "auth/oauth/wire.h"
@@ -15,7 +18,7 @@
 
 #define PURPOSE STR("oauth-consent")
 
-enum { LIFE_MS = 15 * 60 * 1000, SEALED_MAX = LIMIT_BODY_FORM, SCOPES_MAX = 8, VALUE_MAX = 2 };
+enum { LIFE_MS = 15 * 60 * 1000, SEALED_MAX = LIMIT_BODY_FORM, VALUE_MAX = 2 };
 
 static bool no_memory(struct err *e)
 {
@@ -30,9 +33,9 @@ static bool request_seal(const struct authorization *z, struct str session_id, s
     struct buf plain, sealed;
     buf_init(&plain, SEALED_MAX / 2);
     buf_init(&sealed, SEALED_MAX);
-    buf_addf(&plain, "%.*s\n%lld\n%.*s\n%.*s\n%.*s\n%.*s\n%.*s\n%d\n%.*s", STR_FMT(z->id),
+    buf_addf(&plain, "%.*s\n%lld\n%.*s\n%.*s\n%.*s\n%.*s\n%.*s\n%.*s\n%d\n%.*s", STR_FMT(z->id),
              (long long)z->started_at, STR_FMT(z->client.id), STR_FMT(z->redirect_uri),
-             STR_FMT(z->challenge), STR_FMT(z->scope), STR_FMT(z->resource),
+             STR_FMT(z->challenge), STR_FMT(z->scope), STR_FMT(z->resource), STR_FMT(z->nonce),
              str_is_absent(z->state) ? 0 : 1, STR_FMT(z->state));
     bool is_good =
         buf_ok(&plain) && keyring_seal(z->sv->keys, PURPOSE, session_id, buf_str(&plain), &sealed);
@@ -46,12 +49,14 @@ static bool request_seal(const struct authorization *z, struct str session_id, s
 static bool request_read(struct authorization *z, struct str plain)
 {
     struct str rest = arena_dup(z->a, plain), started, has_state = STR_NONE;
-    bool is_good = str_next(&rest, '\n', &z->id) && str_next(&rest, '\n', &started) &&
-                   str_next(&rest, '\n', &z->client.id) &&
-                   str_next(&rest, '\n', &z->redirect_uri) &&
-                   str_next(&rest, '\n', &z->challenge) && str_next(&rest, '\n', &z->scope) &&
-                   str_next(&rest, '\n', &z->resource) && str_next(&rest, '\n', &has_state) &&
-                   str_to_i64(started, 0, INT64_MAX, &z->started_at);
+    bool is_good =
+        str_next(&rest, '\n', &z->id) && str_next(&rest, '\n', &started) &&
+        str_next(&rest, '\n', &z->client.id) && str_next(&rest, '\n', &z->redirect_uri) &&
+        str_next(&rest, '\n', &z->challenge) && str_next(&rest, '\n', &z->scope) &&
+        str_next(&rest, '\n', &z->resource) && str_next(&rest, '\n', &z->nonce) &&
+        str_next(&rest, '\n', &has_state) && str_to_i64(started, 0, INT64_MAX, &z->started_at);
+    if (z->nonce.n == 0)
+        z->nonce = STR_NONE;
     z->state = str_eq(has_state, STR("1")) ? rest : STR_NONE;
     return is_good;
 }
@@ -82,15 +87,24 @@ static const char *scope_text(struct str word)
         return "Use the tools that only read";
     if (str_eq(word, STR("mcp:manage")))
         return "Manage the organization as far as you may: servers, people, keys";
+    if (str_eq(word, STR("openid")))
+        return "Know that it is you";
+    if (str_eq(word, STR("profile")))
+        return "Know your name";
+    if (str_eq(word, STR("email")))
+        return "Know your e-mail address";
+    if (scope_is_connection(word))
+        return str_ends(word, STR(":read")) ? "Of one server that it named: only what reads"
+                                            : "Only at servers that it named";
     return "Stay connected until you end it";
 }
 
-static size_t scope_rows(const struct authorization *z, struct str scope,
-                         struct page_row rows[SCOPES_MAX])
+size_t consent_scope_rows(const struct authorization *z, struct str scope,
+                          struct page_row rows[CONSENT_SCOPES_MAX])
 {
     struct str rest = scope, word;
     size_t n = 0;
-    while (n < SCOPES_MAX && str_next(&rest, ' ', &word)) {
+    while (n < CONSENT_SCOPES_MAX && str_next(&rest, ' ', &word)) {
         struct page_value *v = arena_alloc(z->a, VALUE_MAX * sizeof(*v));
         if (!v)
             return n;
@@ -100,7 +114,7 @@ static size_t scope_rows(const struct authorization *z, struct str scope,
     return n;
 }
 
-static struct page_row *target_rows(const struct authorization *z, const struct targets *t)
+struct page_row *consent_target_rows(const struct authorization *z, const struct targets *t)
 {
     enum { PER_ROW = 5 };
     struct page_row *rows = arena_alloc(z->a, t->n * sizeof(*rows));
@@ -127,16 +141,33 @@ static bool is_loopback(struct str redirect_uri)
     return uri_parse(redirect_uri, &u) && uri_is_http(&u) && uri_host_is_loopback(u.host);
 }
 
+struct str consent_document_host(struct str client_id)
+{
+    struct uri u;
+    return client_document_is_id(client_id) && uri_parse(client_id, &u) ? u.host : STR_NONE;
+}
+
+bool consent_may_narrow(const struct authorization *z, const struct targets *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (!str_eq(t->items[i].resource, STR("management")))
+            return str_list_has(z->scope, STR("mcp"));
+    return false;
+}
+
 bool consent_show(const struct authorization *z, const struct browser_session *session,
                   const struct targets *targets, struct err *e)
 {
     const struct target *first = &targets->items[targets->preferred];
-    struct page_row scopes[SCOPES_MAX];
-    struct page_row *rows = target_rows(z, targets);
+    struct page_row scopes[CONSENT_SCOPES_MAX];
+    struct page_row *rows = consent_target_rows(z, targets);
     bool is_choice = targets->n > 1;
     struct str scope = is_choice ? z->scope : scope_for_resource(z->a, z->scope, first->resource);
     struct str sealed, csrf, name = z->client.name;
-    if (!request_seal(z, session->id, &sealed, e) || !csrf_token_for(z->rq, &csrf, e))
+    struct page_row *servers;
+    size_t n_servers;
+    if (!request_seal(z, session->id, &sealed, e) || !csrf_token_for(z->rq, &csrf, e) ||
+        !consent_access_rows(z, targets, &servers, &n_servers, e))
         return false;
     struct str host = redirect_uri_host(z->a, z->redirect_uri);
     struct str form_action = redirect_uri_origin(z->a, z->redirect_uri);
@@ -148,14 +179,18 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
         {.name = "client_name",
          .text = str_is_absent(name) ? STR("A program without a name") : name},
         {.name = "redirect_host", .text = host},
+        {.name = "client_host", .text = consent_document_host(z->client.id)},
         {.name = "is_local", .text = is_local ? STR("1") : STR_NONE},
         {.name = "is_app", .text = !is_local && !is_remote ? STR("1") : STR_NONE},
         {.name = "email", .text = session->email},
         {.name = "org_name", .text = is_choice ? STR_NONE : first->org_name},
         {.name = "resource_name", .text = first->name},
-        {.name = "scopes", .rows = scopes, .n_rows = scope_rows(z, scope, scopes)},
+        {.name = "scopes", .rows = scopes, .n_rows = consent_scope_rows(z, scope, scopes)},
         {.name = "is_choice", .text = is_choice ? STR("1") : STR_NONE},
         {.name = "targets", .rows = rows, .n_rows = is_choice ? targets->n : 0},
+        {.name = "has_access", .text = consent_may_narrow(z, targets) ? STR("1") : STR_NONE},
+        {.name = "has_servers", .text = n_servers > 1 ? STR("1") : STR_NONE},
+        {.name = "servers", .rows = servers, .n_rows = n_servers > 1 ? n_servers : 0},
         {.name = "request", .text = sealed},
         {.name = "csrf_token", .text = csrf},
         {.name = NULL}};
@@ -165,7 +200,7 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
 
 /* ---- its answer ---- */
 
-static const struct target *target_find(const struct targets *t, struct str given)
+const struct target *consent_target_find(const struct targets *t, struct str given)
 {
     struct str rest = given, org_id;
     if (t->n == 1 && given.n == 0)
@@ -193,8 +228,8 @@ static bool denied(const struct authorization *z, const struct browser_session *
     return true;
 }
 
-static bool allowed(const struct authorization *z, const struct browser_session *session,
-                    struct str chosen, struct err *e)
+static bool allowed(struct authorization *z, const struct browser_session *session,
+                    const struct form *form, struct err *e)
 {
     struct targets targets;
     if (!authorize_targets(z, session, &targets, e)) {
@@ -204,9 +239,11 @@ static bool allowed(const struct authorization *z, const struct browser_session 
         authorize_fail(z, e);
         return true;
     }
-    const struct target *target = target_find(&targets, chosen);
+    const struct target *target = consent_target_find(&targets, wire_param(form, "target"));
     if (!target)
         return err_set(e, ERR_BAD_REQUEST, "Choose what the program may use.");
+    if (!consent_access_read(z, &targets, target, form, e))
+        return false;
     if (consent_grant(z, session, target, e))
         return true;
     return e->code == ERR_CONFLICT
@@ -247,7 +284,7 @@ void consent_post(struct http_request *rq)
     bool is_good = answer_read(&z, &form, &session, &e);
     struct str decision = is_good ? wire_param(&form, "decision") : STR_NONE;
     if (is_good && str_eq(decision, STR("allow")))
-        is_good = allowed(&z, &session, wire_param(&form, "target"), &e);
+        is_good = allowed(&z, &session, &form, &e);
     else if (is_good && str_eq(decision, STR("deny")))
         is_good = denied(&z, &session, &e);
     else if (is_good)

@@ -53,7 +53,7 @@ static void answer(struct http_request *rq, const struct oauth_client *client, c
     const struct services *sv = rq->context;
     struct buf out;
     struct jout j;
-    buf_init(&out, LIMIT_BODY_SMALL);
+    buf_init(&out, 4 * LIMIT_BODY_SMALL);
     jout_init(&j, &out);
     jout_object(&j);
     jout_kbool(&j, "active", t->is_active);
@@ -82,7 +82,7 @@ static bool introspect(struct http_request *rq, const struct form *form, struct 
     struct str token = wire_param(form, "token");
     if (!client_authenticate(rq, form, &client, e))
         return false;
-    if (str_is_absent(client.secret_hash))
+    if (str_eq(client.auth_method, STR("none")))
         return err_set(e, ERR_INVALID_CLIENT, "a client without a secret may not ask this");
     if (str_is_absent(token))
         return err_set(e, ERR_BAD_REQUEST, "token is missing");

@@ -10,7 +10,7 @@
 
 #define ANSWER_PURPOSE STR("refresh-answer")
 
-enum { ANSWER_MAX = 2 * LIMIT_SCOPE + 4 * LIMIT_URL };
+enum { ANSWER_MAX = 2 * LIMIT_SCOPE_GRANTED + 4 * LIMIT_URL };
 
 static bool no_memory(struct err *e)
 {
@@ -45,14 +45,17 @@ void issue_answer(struct http_request *rq, const struct issued *t, int64_t now)
 {
     struct buf out;
     struct jout j;
-    buf_init(&out, LIMIT_BODY_SMALL);
+    buf_init(&out, 4 * LIMIT_BODY_SMALL);
     jout_init(&j, &out);
     jout_object(&j);
     jout_kstr(&j, "access_token", t->access);
     jout_kstr(&j, "token_type", STR("Bearer"));
     jout_ki64(&j, "expires_in", (t->access_expires_at - now) / 1000);
     jout_kstr(&j, "scope", t->scope);
-    jout_kstr(&j, "refresh_token", t->refresh);
+    if (!str_is_absent(t->refresh))
+        jout_kstr(&j, "refresh_token", t->refresh);
+    if (!str_is_absent(t->id_token))
+        jout_kstr(&j, "id_token", t->id_token);
     jout_object_end(&j);
     wire_answer(rq, 200, &out);
     buf_end(&out);

@@ -16,7 +16,8 @@
 #define REPEAT_MAX_MS       (INT64_C(24) * 60 * 60 * 1000)
 
 struct issued {
-    struct str access, refresh; /* the tokens */
+    struct str access, refresh; /* the tokens; refresh absent: none */
+    struct str id_token;        /* absent: none */
     struct str scope;           /* of the access token */
     int64_t access_expires_at;
     struct str

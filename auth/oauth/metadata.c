@@ -1,11 +1,15 @@
 #include "auth/oauth/metadata.h"
 
+#include "auth/oauth/client_document.h"
 #include "auth/oauth/resource.h"
 #include "auth/oauth/scope.h"
 #include "auth/oauth/wire.h"
 #include "base/limits.h"
 #include "core/signing_key.h"
 #include "json/jout.h"
+
+#define SECRET_METHODS "client_secret_basic client_secret_post private_key_jwt"
+#define ASSERTION_ALGS "ES256 RS256 PS256 EdDSA"
 
 static void list(struct jout *j, const char *key, const char *words)
 {
@@ -80,19 +84,25 @@ static void server_members(struct jout *j, struct http_request *rq)
     address(j, rq, "registration_endpoint", "/oauth/register");
     address(j, rq, "revocation_endpoint", "/oauth/revoke");
     address(j, rq, "introspection_endpoint", "/oauth/introspect");
+    address(j, rq, "device_authorization_endpoint", "/oauth/device_authorization");
+    address(j, rq, "userinfo_endpoint", "/oauth/userinfo");
     address(j, rq, "jwks_uri", "/oauth/jwks");
     list(j, "scopes_supported", SCOPES_SUPPORTED);
     list(j, "response_types_supported", "code");
     list(j, "response_modes_supported", "query");
-    list(j, "grant_types_supported", "authorization_code refresh_token");
-    list(j, "token_endpoint_auth_methods_supported", "none client_secret_basic client_secret_post");
-    list(j, "revocation_endpoint_auth_methods_supported",
-         "none client_secret_basic client_secret_post");
-    list(j, "introspection_endpoint_auth_methods_supported",
-         "client_secret_basic client_secret_post");
+    list(j, "grant_types_supported",
+         "authorization_code refresh_token client_credentials "
+         "urn:ietf:params:oauth:grant-type:device_code");
+    list(j, "token_endpoint_auth_methods_supported", "none " SECRET_METHODS);
+    list(j, "token_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGS);
+    list(j, "revocation_endpoint_auth_methods_supported", "none " SECRET_METHODS);
+    list(j, "introspection_endpoint_auth_methods_supported", SECRET_METHODS);
+    list(j, "revocation_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGS);
+    list(j, "introspection_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGS);
     list(j, "code_challenge_methods_supported", "S256");
     list(j, "prompt_values_supported", "none login consent");
     jout_kbool(j, "authorization_response_iss_parameter_supported", true);
+    jout_kbool(j, "client_id_metadata_document_supported", client_documents_are_on(sv));
     jout_kbool(j, "request_parameter_supported", false);
     jout_kbool(j, "request_uri_parameter_supported", false);
 }
@@ -106,9 +116,11 @@ static void server_answer(struct http_request *rq, bool is_openid)
     jout_object(&j);
     server_members(&j, rq);
     if (is_openid) {
-        /* Required members of OpenID metadata; no scope openid, so nothing of it is promised. */
         list(&j, "subject_types_supported", "public");
-        list(&j, "id_token_signing_alg_values_supported", "ES256");
+        list(&j, "id_token_signing_alg_values_supported", "ES256 RS256");
+        list(&j, "claims_supported",
+             "iss sub aud exp iat auth_time nonce at_hash org_id name email");
+        jout_kbool(&j, "claims_parameter_supported", false);
     }
     jout_object_end(&j);
     answer(rq, &out, "no-cache");
@@ -128,30 +140,16 @@ void metadata_openid(struct http_request *rq)
 void metadata_jwks(struct http_request *rq)
 {
     const struct services *sv = rq->context;
-    struct sign_public key;
+    struct signing signing = {sv->keys, sv->db, sv->offload, rq->arena};
+    struct str jwks;
     struct buf out;
-    struct jout j;
     struct err e;
-    if (!signing_key_public(sv->keys, sv->db, rq->arena, &key, &e)) {
+    if (!signing_key_set(&signing, &jwks, &e)) {
         wire_answer_error(rq, &e);
         return;
     }
-    buf_init(&out, LIMIT_BODY_SMALL);
-    jout_init(&j, &out);
-    jout_object(&j);
-    jout_key(&j, STR("keys"));
-    jout_array(&j);
-    jout_object(&j);
-    jout_kstr(&j, "kty", STR("EC"));
-    jout_kstr(&j, "crv", STR("P-256"));
-    jout_kstr(&j, "x", str_c(key.x));
-    jout_kstr(&j, "y", str_c(key.y));
-    jout_kstr(&j, "kid", str_c(key.kid));
-    jout_kstr(&j, "use", STR("sig"));
-    jout_kstr(&j, "alg", STR("ES256"));
-    jout_object_end(&j);
-    jout_array_end(&j);
-    jout_object_end(&j);
+    buf_init(&out, 4 * LIMIT_BODY_SMALL);
+    buf_add(&out, jwks);
     answer(rq, &out, "public, max-age=300");
     buf_end(&out);
 }

@@ -53,8 +53,9 @@ static bool scope_read(struct refresh *r, struct err *e)
         return false;
     if (!scope_is_within(checked, r->grant.scope))
         return err_set(e, ERR_INVALID_SCOPE, "scope leaves nothing to use");
-    r->scope = checked;
-    return true;
+    /* Not naming the connections again must not widen to all. */
+    r->scope = scope_keep_narrow(r->call->a, checked, r->grant.scope);
+    return !str_is_absent(r->scope) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
 static bool check(struct refresh *r, struct err *e)

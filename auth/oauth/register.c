@@ -14,7 +14,11 @@
 #include "json/jout.h"
 #include "store/oauth_clients.h"
 
-enum { UNUSED_KEPT_MS = 60 * 60 * 1000, ANSWER_MAX = 4 * LIMIT_BODY_FORM };
+enum {
+    UNUSED_KEPT_MS = 60 * 60 * 1000,      /* while there is room for others */
+    UNUSED_LIFE_MS = 24 * 60 * 60 * 1000, /* in any case */
+    ANSWER_MAX = 4 * LIMIT_BODY_FORM
+};
 
 /* ---- the registration access token ---- */
 
@@ -113,10 +117,11 @@ static void client_answer(struct http_request *rq, int status, const struct oaut
 
 /* Clients that nobody consented to are counted, not addresses: behind one address may be everybody.
  */
-static bool room_make(const struct services *sv, struct arena *a, int64_t now, struct err *e)
+bool register_make_room(const struct services *sv, struct arena *a, int64_t now, struct err *e)
 {
     int64_t n;
-    if (!oauth_clients_count_unused(sv->db, a, &n, e))
+    if (!oauth_clients_purge(sv->db, a, now - UNUSED_LIFE_MS, e) ||
+        !oauth_clients_count_unused(sv->db, a, &n, e))
         return false;
     if (n < LIMIT_CLIENTS_UNUSED)
         return true;
@@ -134,7 +139,7 @@ static bool client_insert(struct http_request *rq, const struct client_metadata 
     const struct services *sv = rq->context;
     struct wire_event event = {.method = "oauth_register", .outcome = "ok"};
     struct oauth_client fresh = *c;
-    if (!room_make(sv, rq->arena, c->created_at, e) ||
+    if (!register_make_room(sv, rq->arena, c->created_at, e) ||
         !oauth_clients_register(sv->db, rq->arena, &fresh, c, e))
         return false;
     event.client_id = c->id;
@@ -157,10 +162,13 @@ static bool register_client(struct http_request *rq, const struct client_metadat
                              .created_at = clock_wall_ms()};
     if (!fingerprint_of(rq->arena, m, &c.fingerprint, e))
         return false;
+    c.jwks = m->jwks;
+    bool has_secret = str_starts(m->auth_method, STR("client_secret_"));
     if (!m->is_public) {
         secret_text_make(&secret, "tulle_cs_");
         secret_text_make(&token, "tulle_rat_");
-        c.secret_hash = str_c(secret.hash_hex);
+        if (has_secret)
+            c.secret_hash = str_c(secret.hash_hex);
         c.registration_hash = str_c(token.hash_hex);
     } else if (oauth_clients_by_fingerprint(sv->db, rq->arena, c.fingerprint, &c, e)) {
         is_known = true;
@@ -174,7 +182,7 @@ static bool register_client(struct http_request *rq, const struct client_metadat
     if (m->is_public)
         client_answer(rq, 201, &c, STR_NONE, shared);
     else
-        client_answer(rq, 201, &c, str_c(secret.text), str_c(token.text));
+        client_answer(rq, 201, &c, has_secret ? str_c(secret.text) : STR_NONE, str_c(token.text));
     return true;
 }
 
@@ -198,8 +206,9 @@ static bool client_of_token(struct http_request *rq, struct oauth_client *out, s
     *token = str_ieq(str_slice(header, 0, 7), STR("Bearer "))
                  ? str_trim(str_slice(header, 7, SIZE_MAX))
                  : STR_NONE;
-    bool is_found = oauth_clients_get(sv->db, rq->arena, rq->params[0], out, e);
-    if (!is_found && e->code != ERR_NOT_FOUND)
+    bool is_found = oauth_clients_get(sv->db, rq->arena, rq->params[0], out, e) &&
+                    str_eq(out->source, STR("registration"));
+    if (!is_found && e->code != ERR_NONE && e->code != ERR_NOT_FOUND)
         return false;
     if (is_found && !str_is_absent(*token) && token_is_good(rq, out, *token))
         return true;
@@ -233,7 +242,7 @@ static bool client_update(struct http_request *rq, struct oauth_client *c, struc
     if (!metadata_read(rq, &doc, &m, e) || !update_check(rq->arena, jdoc_root(doc), c, e) ||
         !fingerprint_of(rq->arena, &m, &fingerprint, e))
         return false;
-    bool is_public = str_is_absent(c->secret_hash);
+    bool is_public = str_is_absent(c->registration_hash);
     if (is_public && str_eq(fingerprint, c->fingerprint)) {
         client_answer(rq, 200, c, STR_NONE, token);
         return true;
@@ -241,13 +250,15 @@ static bool client_update(struct http_request *rq, struct oauth_client *c, struc
     if (is_public)
         return err_set(e, ERR_FORBIDDEN,
                        "everybody who registers this metadata shares the client; register anew");
-    if (m.is_public)
+    if (str_is_absent(c->secret_hash) != !str_starts(m.auth_method, STR("client_secret_")))
         return err_set(e, ERR_CLIENT_METADATA,
-                       "a client with a secret cannot become one without; register anew");
+                       "a client with a secret cannot become one without, nor the reverse; "
+                       "register anew");
     c->name = m.name;
     c->redirect_uris = m.redirect_uris;
     c->auth_method = m.auth_method;
     c->metadata = m.json;
+    c->jwks = m.jwks;
     c->updated_at = clock_wall_ms();
     struct wire_event event = {
         .method = "oauth_client_update", .client_id = c->id, .name = c->name, .outcome = "ok"};
@@ -260,7 +271,7 @@ static bool client_update(struct http_request *rq, struct oauth_client *c, struc
 static bool client_delete(struct http_request *rq, const struct oauth_client *c, struct err *e)
 {
     const struct services *sv = rq->context;
-    bool is_public = str_is_absent(c->secret_hash);
+    bool is_public = str_is_absent(c->registration_hash);
     bool is_gone = is_public ? oauth_clients_delete_unused(sv->db, rq->arena, c->id, e)
                              : oauth_clients_delete(sv->db, rq->arena, c->id, e);
     if (!is_gone && is_public && e->code == ERR_NOT_FOUND)

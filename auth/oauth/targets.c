@@ -152,6 +152,9 @@ bool authorize_targets(const struct authorization *z, const struct browser_sessi
         return err_set(e, ERR_ACCESS_DENIED, "you are a member of no organization");
     for (size_t i = 0; i < n; i++) {
         s.org = &orgs[i].org;
+        /* A client of one organization acts for its people there. */
+        if (!str_is_absent(z->client.org_id) && !str_eq(z->client.org_id, s.org->id))
+            continue;
         if (!org_search(&s, e))
             return false;
     }

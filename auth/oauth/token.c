@@ -3,6 +3,7 @@
 #include "auth/caller_build.h"
 #include "auth/oauth/client_auth.h"
 #include "auth/oauth/failures.h"
+#include "auth/oauth/id_token.h"
 #include "auth/oauth/pkce.h"
 #include "auth/oauth/redirect_uri.h"
 #include "auth/oauth/resource_find.h"
@@ -101,11 +102,27 @@ static bool redeem(const struct token_call *c, struct issued *out, struct err *e
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (!issue_pair(c->a, code.scope, c->now, c->now, &pair, out, e))
         return false;
+    const struct id_claims claims = {code.org_id, code.user_id, code.nonce, out->access,
+                                     code.auth_time};
+    if (str_list_has(code.scope, STR("openid")) && !id_token_make(c, &claims, &out->id_token, e))
+        return false;
     /* Lost against a redemption at the same time: a retry of one client, not a replay. */
     if (!oauth_tokens_redeem(c->sv->db, c->a, &code, host, &pair, e))
         return e->code == ERR_NOT_FOUND ? bad_code(e, "was used already") : false;
     return event(c, "oauth_grant", &code, "ok", NULL, e);
 }
+
+typedef bool grant_fn(const struct token_call *c, struct issued *out, struct err *e);
+
+static const struct {
+    struct str type;
+    grant_fn *run;
+} grants[] = {
+    {STR("authorization_code"), redeem},
+    {STR("refresh_token"), token_refresh},
+    {STR("client_credentials"), token_client_credentials},
+    {STR("urn:ietf:params:oauth:grant-type:device_code"), token_device},
+};
 
 static bool answer(struct http_request *rq, const struct form *form, struct err *e)
 {
@@ -118,20 +135,20 @@ static bool answer(struct http_request *rq, const struct form *form, struct err 
                            .client = &client,
                            .now = clock_wall_ms()};
     struct str type = wire_param(form, "grant_type");
-    bool is_code = str_eq(type, STR("authorization_code"));
-    bool is_refresh = str_eq(type, STR("refresh_token"));
+    grant_fn *run = NULL;
     if (str_is_absent(type))
         return err_set(e, ERR_BAD_REQUEST, "grant_type is missing");
-    if (!is_code && !is_refresh && !str_eq(type, STR("client_credentials")))
-        return err_set(e, ERR_GRANT_TYPE, "grant_type must be authorization_code or refresh_token");
+    for (size_t i = 0; i < ARRAY_LEN(grants); i++)
+        if (str_eq(type, grants[i].type))
+            run = grants[i].run;
+    if (!run)
+        return err_set(e, ERR_GRANT_TYPE, "this grant_type is not supported");
     if (!client_authenticate(rq, form, &client, e))
         return false;
-    if (!is_code && !is_refresh)
-        return err_set(e, ERR_UNAUTHORIZED_CLIENT, "this client may not use that grant type");
     /* What has been used up must be answered, or told: a client that leaves now does not stop it
      * half-way. */
     fiber_shield(true);
-    bool is_good = is_code ? redeem(&c, &tokens, e) : token_refresh(&c, &tokens, e);
+    bool is_good = run(&c, &tokens, e);
     fiber_shield(false);
     if (is_good)
         issue_answer(rq, &tokens, c.now);

@@ -18,6 +18,11 @@ struct token_call {
 };
 /* grant_type=refresh_token (refresh.c). Waits (store). */
 bool token_refresh(const struct token_call *c, struct issued *out, struct err *e) must_use;
+/* grant_type=client_credentials (client_credentials.c). Waits (store). */
+bool token_client_credentials(const struct token_call *c, struct issued *out,
+                              struct err *e) must_use;
+/* grant_type=urn:ietf:params:oauth:grant-type:device_code (device_grant.c). Waits (store). */
+bool token_device(const struct token_call *c, struct issued *out, struct err *e) must_use;
 /* Is the person still an active member? ERR_INVALID_GRANT otherwise. Waits (store). */
 bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,
                         struct err *e) must_use;

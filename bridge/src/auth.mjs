@@ -1,6 +1,7 @@
 // OAuth towards the server: tokens from the store, refreshed by one bridge at a time, or a sign-in in the browser.
 import { randomBytes } from 'node:crypto';
 import { auth, extractWWWAuthenticateParams } from '@modelcontextprotocol/client';
+import { carefulFetch, isUsable } from './addresses.mjs';
 import { listenForCallback, openBrowser } from './callback.mjs';
 
 const SIGN_IN_MS = 5 * 60_000;
@@ -46,7 +47,7 @@ export class Authorizer {
         const callback = await listenForCallback(this.port || this.store.read().port || 0);
         try {
             const provider = this.#provider(callback);
-            const options = { serverUrl: this.url, resourceMetadataUrl, scope, fetchFn: this.fetch };
+            const options = { serverUrl: this.url, resourceMetadataUrl, scope, fetchFn: carefulFetch(this.fetch, this.url) };
             if (await auth(provider, options) === 'AUTHORIZED') return;
             const { code, iss } = await provider.answer;
             this.store.change({ port: callback.port });
@@ -61,6 +62,7 @@ export class Authorizer {
         const { store } = this;
         const state = randomBytes(32).toString('base64url');
         let verifier;
+        let discovered; // where the code goes must be where the person signed in
         const provider = {
             redirectUrl: callback.redirectUri,
             clientMetadata: {
@@ -77,13 +79,17 @@ export class Authorizer {
             saveTokens: (tokens) => store.change({ tokens }),
             saveCodeVerifier: (value) => { verifier = value; },
             codeVerifier: () => verifier,
+            saveDiscoveryState: (value) => { discovered = value; },
+            discoveryState: () => discovered,
             redirectToAuthorization: (url) => {
+                if (!isUsable(url, this.url)) throw new Error(`the address to sign in at begins with ${url.protocol} and is not opened: expected https`);
                 provider.answer = callback.wait(state, SIGN_IN_MS);
                 provider.answer.catch(() => {});
                 this.log(`sign in at: ${url.href}`);
                 if (!this.noBrowser) openBrowser(url);
             },
             invalidateCredentials: (what) => {
+                if (what === 'all' || what === 'discovery') discovered = undefined;
                 if (what === 'all') store.write({});
                 else if (what === 'client') store.change({ client: undefined });
                 else if (what === 'tokens') store.change({ tokens: undefined });

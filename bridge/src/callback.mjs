@@ -14,8 +14,8 @@ export async function listenForCallback(port) {
         res.end(page(text));
     };
     const server = createServer((req, res) => {
-        const url = new URL(req.url, 'http://127.0.0.1');
-        if (req.method !== 'GET' || url.pathname !== '/callback') return answer(res, 404, 'There is nothing here.');
+        const url = URL.canParse(req.url, 'http://127.0.0.1') ? new URL(req.url, 'http://127.0.0.1') : undefined; // any page may ask
+        if (req.method !== 'GET' || url?.pathname !== '/callback') return answer(res, 404, 'There is nothing here.');
         const { state, code, error, error_description: why, iss } = Object.fromEntries(url.searchParams);
         if (!expected || state !== expected) return answer(res, 400, 'This answer belongs to no sign-in of this program.');
         expected = undefined; // once

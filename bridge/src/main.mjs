@@ -6,7 +6,7 @@ import { Bridge } from './bridge.mjs';
 import { parseOptions, usage, UsageError } from './options.mjs';
 import { Store } from './store.mjs';
 
-const log = (text) => process.stderr.write(`tulle-bridge: ${String(text).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+const log = (text) => process.stderr.write(`tulle-bridge: ${String(text).replaceAll(/\s*[\0-\x1f\x7f-\x9f]\s*/g, ' ')}\n`);
 
 async function login(bridge, authorizer) {
     const probe = await bridge.fetch(bridge.url, {

@@ -1,6 +1,7 @@
 // The command line and the environment.
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { isLoopback } from './addresses.mjs';
 
 export const usage = `usage: tulle-bridge URL [options]
 Connects an MCP client that speaks stdio to the MCP server at URL. In Claude Desktop's configuration:
@@ -36,9 +37,8 @@ function urlOf(text) {
     } catch {
         throw new UsageError(`"${text}" is no address, expected for example https://tulle.example.com/mcp/hub`);
     }
-    const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
     if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new UsageError(`${text}: expected https`);
-    if (url.protocol === 'http:' && !isLoopback) throw new UsageError(`${text}: expected https; http is for this machine only`);
+    if (url.protocol === 'http:' && !isLoopback(url)) throw new UsageError(`${text}: expected https; http is for this machine only`);
     if (url.username || url.password) throw new UsageError('the address holds a password: use --header or TULLE_API_KEY');
     url.hash = '';
     return url;

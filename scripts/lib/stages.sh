@@ -149,7 +149,7 @@ stage_e2e_postgres() {
     with_postgres
     configure asan tulle
     export TULLE_BIN="$PWD/build-asan/tulle"
-    for name in abuse-oauth audit collections credentials durability hub isolation management-connections management-organizations oauth oauth-expiry oauth-remote pages policy proxy-sessions reverse-proxy virtual-servers; do
+    for name in abuse-oauth audit collections credentials downstream-oauth durability hub isolation keys-leaving management-connections management-organizations oauth oauth-device oauth-documents oauth-expiry oauth-machines oauth-openid oauth-remote oauth-scopes pages policy proxy-sessions reverse-proxy virtual-servers; do
         files+=("tests/e2e/$name.test.mjs")
     done
     run_e2e e2e-postgres "${files[@]}"

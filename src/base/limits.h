@@ -101,6 +101,7 @@ enum {
     LIMIT_LISTS_KEPT          = 64 * 1024 * 1024, /* bytes of servers' lists that one worker remembers */
     LIMIT_LIST_SILENT_MS      = 60 * 1000,        /* a list is good this long where its server says nothing (sessions: list_changed) */
     LIMIT_LIST_TTL_MS         = 10 * 60 * 1000,   /* the longest ttlMs that is believed */
+    LIMIT_LIST_WATCHES        = 2000,             /* streams of the process on which servers say that their lists have changed: each holds a fiber */
     LIMIT_LIST_FAILED_MS      = 5 * 1000,         /* a server that failed to list is asked again after this */
     LIMIT_HEADERS_INJECTED    = 20,               /* headers or query parameters of one credential */
 
@@ -125,6 +126,7 @@ enum {
     LIMIT_SESSIONS_CONNECTION = 1000,
     LIMIT_PARKED              = 1000,             /* calls that wait for their clients: each holds a fiber and a connection */
     LIMIT_PARKED_PRINCIPAL    = 32,
+    LIMIT_PARKED_USER         = 64,               /* of one person, whatever keys and clients they use */
     LIMIT_LISTEN_URIS         = 256,              /* resources of one subscriptions/listen */
     LIMIT_SESSIONS            = 10000,            /* of the process */
     LIMIT_SESSIONS_USER       = 256,              /* of one person at one connection, whatever keys and clients they use */
@@ -138,6 +140,7 @@ enum {
     LIMIT_OUTBOX_BYTES        = 256 * 1024,       /* bytes of them */
     LIMIT_BATCH               = 50,               /* messages of one batch: they run one after the other */
     LIMIT_REPLAY_STREAMS      = 64,               /* event streams of one session that a client may resume */
+    LIMIT_REPLAY_CALLS        = 2048,             /* running calls of the process that outlive their clients: each holds a fiber and a connection */
     LIMIT_REPLAY_BYTES        = 4 * 1024 * 1024,  /* bytes kept of one such stream; of a session twice that */
     LIMIT_REPLAY_ALL          = 256 * 1024 * 1024,/* bytes of them in the process; beyond it nothing can be resumed */
     LIMIT_REPLAY_MS           = 5 * 60 * 1000,    /* they are kept this long after the last was said */
@@ -166,10 +169,18 @@ enum {
 
     /* OAuth */
     LIMIT_CLIENTS_UNUSED      = 500,              /* registered clients that nobody consented to; older than an hour they make room */
+    LIMIT_CLIENT_DOCUMENT     = 10 * 1024,        /* bytes of a client metadata document: the draft recommends 5 KiB */
     LIMIT_REDIRECT_URIS       = 100,              /* redirect URIs of one client */
     LIMIT_SCOPE               = 1024,             /* bytes of a scope parameter */
+    LIMIT_SCOPE_GRANTED       = 16 * 1024,        /* bytes of a granted scope that names connections */
     LIMIT_RETURN_TO           = 8192,             /* bytes of the path and query that sign-in leads back to: a whole authorization request */
     LIMIT_STATE               = 4096,             /* bytes of state: RFC 6749 has no maximum, the request head has */
     LIMIT_TARGETS             = 200,              /* choices of one consent page */
+    LIMIT_OAUTH_DOCUMENT      = 64 * 1024,        /* bytes of an answer of another authorization server */
+    LIMIT_OAUTH_MS            = 10 * 1000,        /* one request to it */
+    LIMIT_REFRESH_LEASE_MS    = 20 * 1000,        /* who refreshes a token has it for this long: the request and the write, with room */
+    LIMIT_REFRESH_PAUSE_MS    = 5 * 1000,         /* after a refresh that failed for now */
+    LIMIT_REFRESH_AHEAD_MS    = 5 * 60 * 1000,    /* before the end of a token, but at most a fifth of its life */
+    LIMIT_CONNECT_LIFE_MS     = 10 * 60 * 1000,   /* a person may take this long at another authorization server */
 };
 /* clang-format on */

@@ -13,6 +13,7 @@
 #include "cli/install.h"
 #include "cli/options.h"
 #include "core/policy.h"
+#include "core/signing_key.h"
 #include "core/principal_rules.h"
 #include "core/vault.h"
 #include "crypto/password.h"
@@ -28,7 +29,7 @@ struct admin {
     const char *email, *name, *slug, *owner, *org, *expires;
     const char *scopes[SCOPES_MAX];
     size_t n_scopes;
-    bool is_operator, password_stdin;
+    bool is_operator, password_stdin, is_signing;
 };
 
 static bool admin_audit(struct services *sv, struct str org_id, const char *method,
@@ -266,8 +267,21 @@ static bool key_create(struct services *sv, struct arena *a, void *arg, struct e
 
 /* ---- keys rotate ---- */
 
-static bool keys_rotate(struct services *sv, struct arena *a, void *arg unused_arg, struct err *e)
+static bool signing_rotate(struct services *sv, struct arena *a, struct err *e)
 {
+    const struct signing signing = {sv->keys, sv->db, sv->offload, a};
+    if (!signing_key_renew(&signing, e) ||
+        !admin_audit(sv, STR(""), "keys rotate --signing", STR(""), e))
+        return false;
+    (void)printf("New signing keys are published; they sign in 10 minutes\n");
+    return true;
+}
+
+static bool keys_rotate(struct services *sv, struct arena *a, void *arg, struct err *e)
+{
+    const struct admin *o = arg;
+    if (o->is_signing)
+        return signing_rotate(sv, a, e);
     int64_t n = 0;
     struct str key_id = str_c(sv->keys->keys[0].id);
     if (!vault_rotate(sv->vault, a, &n, e) || !admin_audit(sv, STR(""), "keys rotate", key_id, e))
@@ -368,9 +382,15 @@ static bool nothing_read(struct options *o unused_arg, struct admin *out unused_
     return true;
 }
 
+static bool keys_read(struct options *o, struct admin *out, struct err *e unused_arg)
+{
+    out->is_signing = options_take_switch(o, "signing");
+    return true;
+}
+
 int command_keys(int argc, char **argv)
 {
-    return admin_run(argc, argv, "rotate", keys_rotate, nothing_read, "keys rotate");
+    return admin_run(argc, argv, "rotate", keys_rotate, keys_read, "keys rotate [--signing]");
 }
 
 int command_setup_link(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "cli/command.h"
 #include "cli/install.h"
+#include "cli/printable.h"
 #include "cli/tool_door.h"
 
 #define USAGE                                                                                      \
@@ -20,6 +21,28 @@ struct export
     struct buf text;
     struct jout j;
 };
+
+/* Only values with the placeholders that an import keeps: the registry's open part may have been
+ * written by anyone who may change a connection, and ${cmd:...} runs a command where some clients
+ * read it. */
+static bool is_kept(const struct jvalue *kept)
+{
+    struct str name;
+    const struct jvalue *value;
+    if (!jv_is_object(kept))
+        return false;
+    for (void *iter = NULL; jv_member(kept, &iter, &name, &value);) {
+        struct str rest = jv_str(value);
+        if (!jv_is_string(value))
+            return false;
+        for (size_t at; (at = str_find(rest, STR("${"))) != SIZE_MAX;) {
+            rest = str_slice(rest, at + 2, SIZE_MAX);
+            if (!str_starts(rest, STR("input:")) && !str_starts(rest, STR("secret:")))
+                return false;
+        }
+    }
+    return true;
+}
 
 static bool is_vscode(const struct export *x)
 {
@@ -53,7 +76,7 @@ static void headers_write(struct tool_door *d, struct export *x, const struct jv
 {
     const struct jvalue *kept = jv_get(jv_get(jv_get(item, "metadata"), "import"), "headers");
     struct str auth = jv_get_str(item, "auth"), slug = jv_get_str(item, "slug");
-    if (jv_is_object(kept)) {
+    if (is_kept(kept)) {
         value_write(&x->j, "headers", kept);
     } else if (str_eq(auth, STR("bearer"))) {
         struct str variable = variable_of(d, slug, STR("_TOKEN"));
@@ -63,8 +86,9 @@ static void headers_write(struct tool_door *d, struct export *x, const struct jv
                   arena_printf(d->a, "Bearer ${env:%.*s}", STR_FMT(variable)));
         jout_object_end(&x->j);
     } else if (!str_eq(auth, STR("none"))) {
-        (void)fprintf(stderr, "tulle: %.*s: its credential (%.*s) is not exported\n", STR_FMT(slug),
-                      STR_FMT(auth));
+        struct str shown = printable(d->a, slug), kind = printable(d->a, auth);
+        (void)fprintf(stderr, "tulle: %.*s: its credential (%.*s) is not exported\n",
+                      STR_FMT(shown), STR_FMT(kind));
     }
 }
 
@@ -74,7 +98,7 @@ static void program_write(struct tool_door *d, struct export *x, const struct jv
                         *kept = jv_get(jv_get(jv_get(item, "metadata"), "import"), "env");
     jout_kstr(&x->j, "command", jv_get_str(item, "command"));
     value_write(&x->j, "args", jv_get(item, "args"));
-    if (jv_is_object(kept) && jv_count(env) == 0) {
+    if (is_kept(kept) && jv_count(env) == 0) {
         value_write(&x->j, "env", kept);
         return;
     }

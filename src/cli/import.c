@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/import_entry.h"
 #include "cli/install.h"
+#include "cli/printable.h"
 #include "cli/tool_door.h"
 #include "json/json5.h"
 
@@ -85,12 +86,21 @@ static const struct jvalue *servers_find(const struct import *im, struct err *e)
 
 static void made_report(const struct import_entry *x, struct str id)
 {
-    (void)printf("imported %.*s as %.*s", STR_FMT(x->name), STR_FMT(id));
-    if (!str_is_absent(x->needs))
-        (void)printf("; needs a credential: %.*s", STR_FMT(x->needs));
-    if (!str_is_absent(x->ignored))
-        (void)printf("; ignored: %.*s", STR_FMT(x->ignored));
+    struct str name = printable(x->a, x->name), needs = printable(x->a, x->needs),
+               ignored = printable(x->a, x->ignored);
+    (void)printf("imported %.*s as %.*s", STR_FMT(name), STR_FMT(id));
+    if (needs.n > 0)
+        (void)printf("; needs a credential: %.*s", STR_FMT(needs));
+    if (ignored.n > 0)
+        (void)printf("; ignored: %.*s", STR_FMT(ignored));
     (void)printf("\n");
+}
+
+static void skip_report(struct import *im, const struct import_entry *x, struct str why)
+{
+    struct str name = printable(x->a, x->name), shown = printable(x->a, why);
+    (void)printf("skipped %.*s: %.*s\n", STR_FMT(name), STR_FMT(shown));
+    im->n_skipped++;
 }
 
 /* False for what stops the whole import: no store, no server, no right. */
@@ -102,8 +112,7 @@ static bool entry_import(struct tool_door *d, struct import *im, struct import_e
     if (!import_entry_read(x, e))
         return false;
     if (!str_is_absent(x->skipped)) {
-        (void)printf("skipped %.*s: %.*s\n", STR_FMT(x->name), STR_FMT(x->skipped));
-        im->n_skipped++;
+        skip_report(im, x, x->skipped);
         return true;
     }
     if (tool_door_call(d, "CONNECTION_CREATE", x->arguments, &answer, &why)) {
@@ -112,8 +121,8 @@ static bool entry_import(struct tool_door *d, struct import *im, struct import_e
         return true;
     }
     if (why.code == ERR_CONFLICT) {
-        (void)printf("unchanged %.*s: a connection of this name is there already\n",
-                     STR_FMT(x->name));
+        struct str name = printable(x->a, x->name);
+        (void)printf("unchanged %.*s: a connection of this name is there already\n", STR_FMT(name));
         im->n_there++;
         return true;
     }
@@ -121,8 +130,7 @@ static bool entry_import(struct tool_door *d, struct import *im, struct import_e
         *e = why;
         return false;
     }
-    (void)printf("skipped %.*s: %s\n", STR_FMT(x->name), why.msg);
-    im->n_skipped++;
+    skip_report(im, x, str_c(why.msg));
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "auth/token_check.h"
 #include "base/limits.h"
 #include "base/uri.h"
+#include "cli/printable.h"
 #include "core/vault.h"
 #include "io/fiber.h"
 #include "io/http_client.h"
@@ -19,6 +20,7 @@
 #include "mcp/channel.h"
 #include "mcp/inflight.h"
 #include "mcp/replay.h"
+#include "mcp/sse_client.h"
 #include "mcp/m2s.h"
 #include "mcp/list_cache.h"
 #include "mcp/registry_cache.h"
@@ -36,7 +38,9 @@ enum {
 
 int command_failed(const struct err *e)
 {
-    (void)fprintf(stderr, "tulle: %s\n", e->msg[0] ? e->msg : err_text(e->code));
+    struct err said = *e; /* perhaps by another machine */
+    printable_make(said.msg, strlen(said.msg));
+    (void)fprintf(stderr, "tulle: %s\n", said.msg[0] ? said.msg : err_text(e->code));
     return 1;
 }
 
@@ -130,13 +134,14 @@ bool install_open(struct install *in, struct err *e)
     in->sessions = session_table_new(&in->keys);
     in->inflight = inflight_table_new();
     in->replays = replay_table_new();
+    in->sse_clients = sse_clients_new(&in->keys);
     in->health = upstream_health_new();
     in->channels = channel_table_new();
     in->clients = client_sessions_new(&in->keys);
     in->pool = session_pool_new();
     in->m2s = m2s_table_new();
     if (!in->health || !in->offload || !in->sessions || !in->inflight || !in->replays ||
-        !in->channels || !in->pool || !in->m2s || !in->clients)
+        !in->sse_clients || !in->channels || !in->pool || !in->m2s || !in->clients)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     return store_open(in, e) && audit_open(in, e) && install_run(in, check_keys, NULL, e);
 }
@@ -151,6 +156,7 @@ void install_close(struct install *in)
         offload_free(in->offload);
     session_table_free(in->sessions);
     inflight_table_free(in->inflight);
+    sse_clients_free(in->sse_clients);
     replay_table_free(in->replays);
     upstream_health_free(in->health);
     channel_table_free(in->channels);
@@ -175,6 +181,7 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                           .sessions = in->sessions,
                           .inflight = in->inflight,
                           .replays = in->replays,
+                          .sse_clients = in->sse_clients,
                           .health = in->health,
                           .channels = in->channels,
                           .clients = in->clients,

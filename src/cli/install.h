@@ -20,6 +20,7 @@ struct install {
     struct session_table *sessions;
     struct inflight_table *inflight;
     struct replay_table *replays;
+    struct sse_clients *sse_clients;
     struct upstream_health *health;
     struct channel_table *channels;
     struct client_sessions *clients;

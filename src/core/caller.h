@@ -34,7 +34,7 @@ struct caller {
     unsigned scopes;         /* enum scope bits; 0: no restriction by scope */
     const struct str *tools; /* the key's own narrowing; n 0 and NULL: none */
     size_t n_tools;
-    const struct str *connection_ids;
+    const struct str *connection_ids; /* "conn_..:read": of that one only what reads */
     size_t n_connection_ids;
     bool is_management_audience;       /* may be used at /mcp and /api */
     bool is_proxy_audience;            /* may be used at connections (an API key: both) */
@@ -45,6 +45,12 @@ struct caller {
     uint8_t token_digest[32]; /* SHA-256 of the bearer: to ask again whether it still holds */
     struct str principal;     /* organization + user + (client or key): "org_..|usr_..|key_.." */
 };
+
+/* now: wall clock ms. */
+static inline bool caller_is_expired(const struct caller *c, int64_t now)
+{
+    return c->expires_at != 0 && c->expires_at <= now;
+}
 
 /* Keys and grants belong to one organization; a person signed in may name any of theirs. */
 static inline bool caller_is_bound(const struct caller *c)

@@ -121,6 +121,51 @@ static bool env_check(struct str name, struct str value, struct err *e)
            err_set(e, ERR_INVALID, "arguments.env: a value holds NUL");
 }
 
+static bool is_among(struct str name, const char *words, bool is_beginning)
+{
+    struct str rest = str_c(words), word;
+    while (str_next(&rest, ' ', &word))
+        if (str_ieq(is_beginning ? str_slice(name, 0, word.n) : name, word))
+            return true;
+    return false;
+}
+
+/* What makes a loader, a shell, an interpreter, a package runner or a library run or load something
+ * else than the administrator named. */
+static bool steers_the_program(struct str name)
+{
+    static const char beginnings[] =
+        "LD_ DYLD_ GLIBC_ MALLOC_ ASAN_ BASH_ NODE_ NPM_ YARN_ PNPM_ BUN_ DENO_ COREPACK_ PYTHON "
+        "PIP_ PIPX_ UV_ CONDA_ VIRTUAL_ENV PERL RUBY GEM_ BUNDLE_ JAVA_ JDK_ _JAVA_ DOTNET_ "
+        "CORECLR_ COMPLUS_ PHPRC PHP_INI LUA_ ERL_ CARGO_ RUSTC RUSTFLAGS GIT_ SSH_ DOCKER_ "
+        "OPENSSL_ XDG_";
+    static const char words[] =
+        "PATH HOME SHELL ENV IFS PS4 SHELLOPTS BASHOPTS PROMPT_COMMAND EDITOR VISUAL PAGER BROWSER "
+        "TMPDIR GCONV_PATH LOCPATH NLSPATH KUBECONFIG CLASSPATH SSLKEYLOGFILE GOROOT GOPATH "
+        "GOPROXY "
+        "GOFLAGS GOENV GOTOOLCHAIN R_HOME R_PROFILE R_ENVIRON AWS_CONFIG_FILE "
+        "AWS_SHARED_CREDENTIALS_FILE CLOUDSDK_CONFIG";
+    static const struct str harmless[] = {STR("_TOKEN"), STR("_KEY"), STR("_SECRET"),
+                                          STR("_PASSWORD")};
+    for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+        if (str_ends(name, harmless[i]))
+            return false;
+    return is_among(name, beginnings, true) || is_among(name, words, false);
+}
+
+bool credential_rules_personal(const struct jvalue *arguments, struct err *e)
+{
+    struct str name;
+    const struct jvalue *value, *env = jv_get(arguments, "env");
+    for (void *iter = NULL; env && jv_member(env, &iter, &name, &value);)
+        if (steers_the_program(name))
+            return err_set(e, ERR_UNPROCESSABLE,
+                           "arguments.env: %.*s decides what the program runs: only an "
+                           "administrator sets it, for the whole connection",
+                           STR_FMT(str_slice(name, 0, 64)));
+    return true;
+}
+
 static bool is_repeated(const struct jvalue *map, struct str name, size_t before)
 {
     struct str other;

@@ -19,6 +19,9 @@
  */
 bool credential_rules_read(const struct jvalue *arguments, struct str *kind, struct buf *plain,
                            struct err *e) must_use;
+/* What one person may store for themselves: a program runs with it as Tulle's own user.
+ * ERR_UNPROCESSABLE: a variable that would make it run something else. */
+bool credential_rules_personal(const struct jvalue *arguments, struct err *e) must_use;
 /* True when any member of a form is there. */
 bool credential_rules_has(const struct jvalue *arguments);
 /* The `auth` of a connection that a credential of this kind goes with: "none" for env. */

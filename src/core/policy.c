@@ -84,15 +84,28 @@ static bool is_narrowed_by_tools(const struct caller *c)
     return c->tools && !has_star(c->tools, c->n_tools);
 }
 
-static bool key_has_connection(const struct caller *c, struct place place)
+enum reach { REACH_NONE, REACH_READ, REACH_ALL };
+
+static bool is_at(struct str id, struct place place)
 {
+    return str_eq(id, place.on) || (!str_is_absent(place.via) && str_eq(id, place.via));
+}
+
+/* How much of a place the key or grant leaves. */
+static enum reach key_reach(const struct caller *c, struct place place)
+{
+    static const struct str read = STR(":read");
+    enum reach most = REACH_NONE;
     if (!c->connection_ids)
-        return true;
-    for (size_t i = 0; i < c->n_connection_ids; i++)
-        if (str_eq(c->connection_ids[i], place.on) ||
-            (!str_is_absent(place.via) && str_eq(c->connection_ids[i], place.via)))
-            return true;
-    return false;
+        return REACH_ALL;
+    for (size_t i = 0; i < c->n_connection_ids; i++) {
+        struct str id = c->connection_ids[i];
+        if (is_at(id, place))
+            return REACH_ALL;
+        if (str_ends(id, read) && is_at(str_slice(id, 0, id.n - read.n), place))
+            most = REACH_READ;
+    }
+    return most;
 }
 
 /* Use of connections needs mcp, or mcp:read for what only reads. */
@@ -103,8 +116,10 @@ static struct policy_verdict narrow_use(const struct caller *c, enum policy_acti
     bool is_read_only = c->scopes != 0 && !(c->scopes & SCOPE_MCP);
     if (is_read_only && !(c->scopes & SCOPE_MCP_READ))
         return refused(POLICY_SCOPE, NULL);
-    if (!key_has_connection(c, place_of(t)))
+    enum reach reach = key_reach(c, place_of(t));
+    if (reach == REACH_NONE)
         return refused(POLICY_KEY_CONNECTIONS, NULL);
+    is_read_only = is_read_only || reach == REACH_READ;
     if (action == POLICY_TOOL && is_narrowed_by_tools(c) &&
         !any_matches(c->tools, c->n_tools, t->name))
         return refused(POLICY_KEY_TOOLS, NULL);
@@ -127,7 +142,7 @@ static struct policy_verdict narrow_manage(const struct caller *c, const struct 
         return refused(POLICY_SCOPE, NULL);
     if (is_narrowed_by_tools(c) && !any_matches(c->tools, c->n_tools, t->name))
         return refused(POLICY_KEY_TOOLS, NULL);
-    if (!str_is_absent(t->connection_id) && !key_has_connection(c, place_of(t)))
+    if (!str_is_absent(t->connection_id) && key_reach(c, place_of(t)) != REACH_ALL)
         return refused(POLICY_KEY_CONNECTIONS, NULL);
     return allowed(granting);
 }

@@ -23,6 +23,7 @@ struct services {
     struct inflight_table *inflight; /* mcp/inflight.h, of the process */
     struct client_sessions *clients; /* mcp/client_sessions.h, of the process */
     struct replay_table *replays;    /* mcp/replay.h, of the process */
+    struct sse_clients *sse_clients; /* mcp/sse_client.h, of the process */
     struct list client_streams;      /* mcp/client_session_stream.c: their GET streams here */
     struct list client_listens;      /* mcp/s2m_listen.c: what feeds them, here */
     struct channel_table *channels;  /* mcp/channel.h, of the process */

@@ -96,6 +96,18 @@ static void host_replace(struct http_request *rq, struct http_header *headers)
             headers[i].value = host;
 }
 
+/* A proxy has left its mark. */
+static bool is_spoken_for(const struct http_request *rq)
+{
+    static const struct str marks[] = {STR("X-Forwarded-For"),   STR("X-Forwarded-Host"),
+                                       STR("X-Forwarded-Proto"), STR("X-Real-IP"),
+                                       STR("Forwarded"),         STR("Via")};
+    for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+        if (http_request_header_count(rq, marks[i]) > 0)
+            return true;
+    return false;
+}
+
 void client_address_set(struct http_request *rq, struct http_header *headers, const char *trusted)
 {
     struct guard_addr at;
@@ -106,8 +118,7 @@ void client_address_set(struct http_request *rq, struct http_header *headers, co
     if (!trusted || !is_trusted(trusted, &at)) {
         /* Somebody between us and the client speaks for it, and nobody said that we may believe
          * them: then what comes from this machine is not this machine's own. */
-        bool is_spoken_for = http_request_header_count(rq, STR("X-Forwarded-For")) > 0;
-        rq->peer_is_loopback = rq->peer_is_loopback && !is_spoken_for;
+        rq->peer_is_loopback = rq->peer_is_loopback && !is_spoken_for(rq);
         rq->peer_is_shared = !trusted && guard_addr_is_special(&at);
         return;
     }

@@ -60,6 +60,7 @@ static bool status_read(struct http_answer_parser *p, struct str line, struct er
         return bad(e, "its status 101 switches protocols unasked");
     p->status = (int)status;
     p->keeps = is_1_1;
+    p->is_1_0 = !is_1_1;
     p->at = AT_FIELDS;
     return true;
 }
@@ -154,8 +155,9 @@ static void framing_choose(struct http_answer_parser *p)
         p->at = AT_CLOSE;
     else
         p->at = p->left > 0 ? AT_SIZED : AT_END;
-    /* Both framings at once may be an attempt to smuggle: the last answer on this one. */
-    if (p->closes || p->at == AT_CLOSE || (p->is_chunked && p->has_length))
+    /* Both framings at once may be an attempt to smuggle, and HTTP/1.0 knows no chunks (RFC 9112
+     * 6.1): the last answer on this one. */
+    if (p->closes || p->at == AT_CLOSE || (p->is_chunked && (p->has_length || p->is_1_0)))
         p->keeps = false;
 }
 
@@ -183,6 +185,8 @@ static bool chunk_size_read(struct http_answer_parser *p, struct str line, struc
         return bad(e, "the size of a chunk is no number");
     p->left = n;
     p->at = n > 0 ? AT_CHUNK_DATA : AT_TRAILERS;
+    if (n > 0)
+        p->head_bytes = 0; /* an event stream has chunks without end */
     return true;
 }
 

@@ -38,10 +38,10 @@ struct http_answer_parser {
         AT_END
     } at;
     bool answers_head; /* the request was HEAD */
-    bool is_chunked, has_length, closes;
+    bool is_1_0, is_chunked, has_length, closes;
     uint64_t left;     /* bytes of the body or chunk */
     struct buf line;   /* the beginning of a line that is not complete */
-    size_t head_bytes; /* of heads, chunk sizes and trailers */
+    size_t head_bytes; /* of heads, the size of one chunk, trailers */
 };
 
 void http_answer_init(struct http_answer_parser *p);
@@ -51,8 +51,8 @@ void http_answer_end(struct http_answer_parser *p);
 
 /*
  * Feeds bytes; *n_used of them belong to this answer. ERR_UPSTREAM for what is no proper HTTP,
- * ERR_TOO_LARGE for more than LIMIT_ANSWER_HEADERS bytes that are not body; e keeps what it holds
- * when a callback gave up.
+ * ERR_TOO_LARGE for more than LIMIT_ANSWER_HEADERS bytes of heads, of one chunk's size or of
+ * trailers; e keeps what it holds when a callback gave up.
  */
 enum http_answer_state http_answer_feed(struct http_answer_parser *p, struct str bytes,
                                         size_t *n_used, struct err *e) must_use;

@@ -236,6 +236,18 @@ static void detached_timer_set(struct http_exchange *x)
         loop_timer_set(x->client->loop, &x->timer, at_ms);
 }
 
+/* The body is lent, and its owner may go now. Who answers before the request is there wants no more
+ * of it. */
+static void body_let_go(struct http_exchange *x)
+{
+    bool is_sent = x->is_wired ? x->is_sent : x->n_sent >= x->body.n;
+    x->body = STR_NONE;
+    if (is_sent || x->is_finished)
+        return;
+    err_set(&x->err, ERR_UPSTREAM, "the server answered before it had read the request");
+    client_break_off(x);
+}
+
 void http_exchange_detach(struct http_exchange *x, bool (*on_data)(void *arg, struct str bytes),
                           void (*on_end)(void *arg, const struct err *e), void *arg)
 {
@@ -245,13 +257,12 @@ void http_exchange_detach(struct http_exchange *x, bool (*on_data)(void *arg, st
     x->timer.on_fire = on_detached_timer;
     x->soon.run = on_detached_soon;
     detached_timer_set(x);
+    body_let_go(x);
     /* The request is out: a silent stream need not hold it. */
     if (!x->is_wired)
         curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, NULL);
-    if (!x->is_wired || x->is_sent) {
-        secret_wipe(x->request.p, x->request.n);
-        buf_end(&x->request);
-    }
+    secret_wipe(x->request.p, x->request.n);
+    buf_end(&x->request);
     buf_end(&x->out);
     free(x->nodes);
     x->nodes = NULL;

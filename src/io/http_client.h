@@ -27,7 +27,8 @@ struct http_call {
     struct str url;
     const struct http_header *headers;
     size_t n_headers;
-    struct str body;              /* must live until http_close */
+    struct str body;    /* must live until http_close */
+    bool is_repeatable; /* may be sent once more when a kept connection turns out to be closed */
     bool is_operator_destination; /* an address from the operator's settings (OTLP): no guard */
     int64_t connect_ms, first_byte_ms, idle_ms,
         total_ms;      /* 0: the LIMIT_ defaults; negative: no limit */
@@ -76,7 +77,8 @@ bool http_fetch(struct http_client *c, struct arena *a, const struct http_call *
  * Lets an exchange outlive its fiber as a small record: from now on bytes go to on_data (return
  * false to break off) and the end to on_end (e is NULL at a clean end), both from the loop. The
  * exchange frees itself after on_end; http_close before that suppresses on_end. Not with idle
- * limits: pass idle_ms -1 in the call for streams that may be silent.
+ * limits: pass idle_ms -1 in the call for streams that may be silent. The call's body is not needed
+ * afterwards: a request that has not been sent whole by now is broken off.
  */
 void http_exchange_detach(struct http_exchange *x, bool (*on_data)(void *arg, struct str bytes),
                           void (*on_end)(void *arg, const struct err *e), void *arg);

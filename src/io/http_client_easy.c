@@ -14,6 +14,7 @@ enum {
 /* ---- options ---- */
 
 static size_t on_send(char *to, size_t size, size_t n, void *arg);
+static int on_rewind(void *arg, curl_off_t offset, int origin);
 
 static bool set_long(struct http_exchange *x, CURLoption option, long value)
 {
@@ -56,6 +57,8 @@ static bool exchange_set_constants(struct http_exchange *x)
            set_ptr(x, CURLOPT_WRITEDATA, x) &&
            curl_easy_setopt(h, CURLOPT_READFUNCTION, on_send) == CURLE_OK &&
            set_ptr(x, CURLOPT_READDATA, x) &&
+           curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, on_rewind) == CURLE_OK &&
+           set_ptr(x, CURLOPT_SEEKDATA, x) &&
            curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, client_socket_open) == CURLE_OK &&
            set_ptr(x, CURLOPT_OPENSOCKETDATA, x) &&
            curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, client_socket_close) == CURLE_OK &&
@@ -120,6 +123,17 @@ static size_t on_send(char *to, size_t size, size_t n, void *arg)
         memcpy(to, piece.p, piece.n);
     x->n_sent += piece.n;
     return piece.n;
+}
+
+/* Going back is for what may be done twice. */
+static int on_rewind(void *arg, curl_off_t offset, int origin)
+{
+    struct http_exchange *x = arg;
+    if (!x->may_repeat || offset != 0 || origin != SEEK_SET)
+        return CURL_SEEKFUNC_FAIL;
+    x->may_repeat = false;
+    x->n_sent = 0;
+    return CURL_SEEKFUNC_OK;
 }
 
 static bool method_set(struct http_exchange *x, const struct http_call *call, struct err *e)

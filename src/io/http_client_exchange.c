@@ -85,6 +85,7 @@ void exchange_release(struct http_exchange *x)
     x->body_bytes = x->sent_ms = 0;
     x->n_sent = 0;
     x->is_wired = x->is_sent = x->was_reused = false;
+    x->may_repeat = x->must_restart = x->needs_fresh = false;
     x->status = 0;
     x->is_head_done = x->is_finished = x->is_fetch = x->is_paused = false;
     x->was_refused = x->is_closed = x->is_ending = false;
@@ -203,6 +204,7 @@ bool exchange_prepare(struct http_exchange *x, const struct http_call *call, str
     x->idle_ms = limit_or(call->idle_ms, LIMIT_IDLE_MS);
     x->total_ms = limit_or(call->total_ms, LIMIT_CALL_MS);
     x->max_bytes = limit_or(call->max_bytes, LIMIT_ANSWER_BYTES);
+    x->may_repeat = call->is_repeatable;
     if (!url_judge(x, call, e) || !parts_check(call, e))
         return false;
     x->is_wired =

@@ -84,6 +84,7 @@ struct http_exchange {
     bool is_sent;    /* the request, to its last byte */
     bool is_feeding; /* the parser is running: it may not be freed */
     bool was_reused; /* a kept connection */
+    bool may_repeat, must_restart, needs_fresh;
     struct wire *wire;
     struct http_lookup *lookup; /* while connecting */
     struct str body;

@@ -1,6 +1,6 @@
 /* Deadlines of an exchange: connecting, first byte, silence, all of it. Looked at when a wait ends,
  * not set at every byte. */
-#include "io/http_client_parts.h"
+#include "io/http_client_wire.h"
 
 #include <stdio.h>
 
@@ -103,8 +103,11 @@ bool exchange_wait(struct http_exchange *x, enum exchange_want want, int64_t use
         x->want = want;
         bool ok = fiber_wait(&x->wait, at_ms < user_at_ms ? at_ms : user_at_ms, &why);
         x->want = WANT_NOTHING;
-        if (ok)
+        if (ok) {
+            if (x->must_restart)
+                wire_restart(x);
             continue;
+        }
         if (why.code != ERR_TIMEOUT)
             return err_set(e, why.code, "%s", why.msg);
         int64_t now_ms = clock_mono_ms();

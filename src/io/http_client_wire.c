@@ -306,6 +306,23 @@ static bool on_body(void *arg, struct str bytes)
     return exchange_take_body(arg, bytes);
 }
 
+/* A kept connection that the server closes before it has said a word may have been closed before
+ * the request arrived. Only what may be done twice is sent again, by the fiber that waits. */
+static bool give_back(struct wire *w)
+{
+    struct http_exchange *x = w->x;
+    if (!x->may_repeat || !w->is_reused || x->want == WANT_NOTHING ||
+        !http_answer_is_untouched(&w->parser))
+        return false;
+    wire_drop(x);
+    x->n_sent = 0;
+    x->sent_ms = 0;
+    x->is_sent = x->may_repeat = false;
+    x->must_restart = x->needs_fresh = true;
+    fiber_wake(&x->wait);
+    return true;
+}
+
 static void wire_read(struct wire *w)
 {
     struct http_exchange *x = w->x;
@@ -314,6 +331,8 @@ static void wire_read(struct wire *w)
     size_t used = 0;
     ssize_t n = recv(w->f.fd, set->received, sizeof set->received, 0);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (n <= 0 && give_back(w))
         return;
     if (n < 0) {
         wire_fail(x, ERR_UPSTREAM, "the connection to the server broke");
@@ -341,8 +360,10 @@ void wire_unpause(struct http_exchange *x)
 {
     x->is_paused = false;
     x->heard_ms = loop_now_ms(x->client->loop);
-    if (x->wire)
-        loop_fd_change(x->client->loop, &x->wire->f, EPOLLIN);
+    if (!x->wire)
+        return;
+    bool is_sending = !x->is_sent && !x->wire->gave_up_sending;
+    loop_fd_change(x->client->loop, &x->wire->f, is_sending ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 /* ---- connecting ---- */
@@ -483,7 +504,7 @@ bool wire_is_connected(const struct http_exchange *x)
 void wire_begin(struct http_exchange *x)
 {
     struct err e = {.code = ERR_NONE};
-    while ((x->wire = kept_take(x)) != NULL) {
+    while (!x->needs_fresh && (x->wire = kept_take(x)) != NULL) {
         struct wire *w = x->wire;
         x->was_reused = true;
         x->sent_ms = loop_now_ms(x->client->loop);
@@ -505,4 +526,10 @@ void wire_begin(struct http_exchange *x)
     }
     x->looked_up_ms = clock_mono_ms();
     connect_next(x);
+}
+
+void wire_restart(struct http_exchange *x)
+{
+    x->must_restart = false;
+    wire_begin(x);
 }

@@ -20,6 +20,8 @@ bool wire_prepare(struct http_exchange *x, const struct http_call *call, struct 
 /* Sends, on the kept connection or a new one. Failures end the exchange like those of a transfer.
  */
 void wire_begin(struct http_exchange *x);
+/* The same once more on a fresh connection, when x->must_restart says so. May wait. */
+void wire_restart(struct http_exchange *x);
 /* Breaks an unfinished exchange off: its connection is closed. */
 void wire_drop(struct http_exchange *x);
 /* The reader has made room. */

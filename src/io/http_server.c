@@ -371,6 +371,8 @@ void http_server_cancel_all(struct http_server *s)
             fiber_cancel(r->fiber);
         else if (r->stream)
             http_stream_end(&r->rq);
+        else if (r->conn && !r->is_started) /* its client still writes it */
+            server_conn_cut(r->conn);
     }
 }
 

@@ -16,6 +16,7 @@ enum { TICK_MS = 1000 };
 static const int64_t wait_ms[CONN_WAITS] = {
     [CONN_READS] = LIMIT_REQUEST_READ_MS,
     [CONN_IDLES] = LIMIT_CLIENT_IDLE_MS,
+    [CONN_LEAVES] = TICK_MS,
 };
 
 /* An IPv4 client of a dual-stack socket is shown as what it is. */
@@ -41,9 +42,12 @@ static void on_watch(struct loop_fd *f, uint32_t ready)
     struct server_conn *c = CONTAINER_OF(f, struct server_conn, watch);
     if (c->is_read_shut && !(ready & (EPOLLHUP | EPOLLERR)))
         return;
+    bool is_news = !c->has_left;
     c->has_left = true;
-    if (c->request)
+    if (c->request && c->request->is_started)
         server_request_client_left(c->request);
+    else if (is_news)
+        server_conn_wait(c, CONN_LEAVES);
 }
 
 struct server_conn *server_conn_new(struct server_daemon *d, struct MHD_Connection *mhd)
@@ -64,6 +68,7 @@ struct server_conn *server_conn_new(struct server_daemon *d, struct MHD_Connecti
     peer_write(c, addr->client_addr);
     list_init(&c->wait);
     server_conn_wait(c, CONN_READS);
+    server_conn_watch(c);
     metric_add(M_HTTP_CONNECTIONS, 1);
     return c;
 }
@@ -91,6 +96,17 @@ void server_conn_wait(struct server_conn *c, enum conn_wait what)
         loop_timer_set(s->loop, &s->tick, clock_mono_ms() + TICK_MS);
 }
 
+/*
+ * libmicrohttpd reads until a read comes up short. The end that arrived together with the last
+ * bytes is then never read, as no further edge tells of it; this makes one. What has arrived can
+ * still be read.
+ */
+static void conn_nudge(struct server_conn *c)
+{
+    server_conn_wait(c, CONN_READS);
+    shutdown(c->watch.fd, SHUT_RD);
+}
+
 void server_conn_tick(struct loop_timer *t)
 {
     struct http_server *s = CONTAINER_OF(t, struct http_server, tick);
@@ -103,7 +119,10 @@ void server_conn_tick(struct loop_timer *t)
             if (c->wait_until_ms > now_ms)
                 break;
             list_remove(&c->wait);
-            server_conn_cut(c);
+            if (what == CONN_LEAVES)
+                conn_nudge(c);
+            else
+                server_conn_cut(c);
         }
         somebody_waits |= !list_is_empty(&s->waiting[what]);
     }

@@ -23,7 +23,8 @@ enum conn_wait {
     CONN_READS, /* a request: LIMIT_REQUEST_READ_MS from the connection's or the request's beginning
                  */
     CONN_IDLES, /* the next request of a kept connection: LIMIT_CLIENT_IDLE_MS */
-    CONN_WAITS, /* how many such lists there are */
+    CONN_LEAVES, /* the end of one whose client has closed its side: a moment */
+    CONN_WAITS,  /* how many such lists there are */
 };
 
 /* One listening address. */

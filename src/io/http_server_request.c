@@ -28,7 +28,7 @@ struct server_request *server_request_new(struct server_conn *c, const char *raw
     buf_init(&r->body, 0);
     list_init(&r->all);
     c->request = r;
-    server_conn_wait(c, CONN_READS);
+    server_conn_wait(c, c->has_left ? CONN_LEAVES : CONN_READS);
     return r;
 }
 
@@ -109,7 +109,7 @@ void server_request_completed(struct server_request *r, bool has_failed)
     r->conn = NULL;
     r->is_suspended = false;
     c->request = NULL;
-    server_conn_wait(c, CONN_IDLES);
+    server_conn_wait(c, c->has_left ? CONN_LEAVES : CONN_IDLES);
     if (r->server->is_draining)
         server_conn_read_no_more(c);
     if (has_failed && !was_cut) {

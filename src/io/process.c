@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 enum {
     READ_AT_ONCE = 64 * 1024,
     READS_PER_TURN = 4, /* then others have their turn */
+    DRAIN_TURNS = 8,    /* more than a pipe holds */
     SAFE_FD = 10,       /* above those that the child's are put to */
     ARGS_OF_GUARD = 5,
     ARGS_MAX = 256,
@@ -122,20 +124,6 @@ static void end_when_over(struct process *p)
     events->on_end(arg, &end);
 }
 
-/* Its guard is a zombie now, so its process group can be no other's: what is left in it goes too.
- */
-static void on_death(struct loop_fd *f, uint32_t ready unused_arg)
-{
-    struct process *p = of(f);
-    int status;
-    (void)kill(-p->guard, SIGKILL);
-    (void)waitpid(p->guard, &status, 0);
-    p->is_dead = true;
-    end_close(&p->death);
-    end_close(&p->in);
-    end_when_over(p);
-}
-
 /* ---- reading ---- */
 
 static char *read_room(void)
@@ -184,6 +172,36 @@ static void on_err(struct loop_fd *f, uint32_t ready unused_arg)
     if (pipe_read(&p->err, &p->err_lines))
         return;
     end_close(&p->err);
+    end_when_over(p);
+}
+
+/* Reads what is there now, and no more: who got away from a guard that was killed may hold the
+ * pipe open for ever. */
+static void pipe_drain(struct pipe_end *x, struct lines *lines)
+{
+    int left = 0;
+    for (int i = 0; i < DRAIN_TURNS && x->on_loop.fd >= 0; i++) {
+        x->process->is_paused = false;
+        if (!pipe_read(x, lines) || ioctl(x->on_loop.fd, FIONREAD, &left) != 0 || left == 0)
+            break;
+    }
+    (void)!lines_finish(lines);
+    end_close(x);
+}
+
+/* Its guard is a zombie now, so its process group can be no other's: what is left in it goes too.
+ */
+static void on_death(struct loop_fd *f, uint32_t ready unused_arg)
+{
+    struct process *p = of(f);
+    int status;
+    (void)kill(-p->guard, SIGKILL);
+    (void)waitpid(p->guard, &status, 0);
+    p->is_dead = true;
+    end_close(&p->death);
+    end_close(&p->in);
+    pipe_drain(&p->out, &p->out_lines);
+    pipe_drain(&p->err, &p->err_lines);
     end_when_over(p);
 }
 

@@ -60,7 +60,7 @@ static void program_run(const char *folder, char **argv, pid_t guard, int failur
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)signal(SIGPIPE, SIG_DFL);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     if (getppid() == guard && chdir(folder) == 0)
         (void)execvp(argv[0], argv);
     int why = errno;
@@ -150,6 +150,7 @@ static void kill_children(void)
     DIR *proc = opendir("/proc");
     if (!proc)
         return;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the guard has one thread */
     for (struct dirent *d; (d = readdir(proc)) != NULL;) {
         if (d->d_name[0] >= '1' && d->d_name[0] <= '9' && parent_of(dirfd(proc), d->d_name) == self)
             (void)kill((pid_t)strtol(d->d_name, NULL, 10), SIGKILL);
@@ -215,7 +216,7 @@ int process_guard_main(int argc, char **argv)
         return 2;
     }
     sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
     (void)fcntl(TULLE_FD, F_SETFD, FD_CLOEXEC);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     g.close_ms = strtol(argv[1], NULL, 10);

@@ -393,6 +393,15 @@ enum jtype jscan_type(struct str value)
     }
 }
 
+struct str jscan_member(struct str object, struct str name)
+{
+    struct jwant want = {.name = name};
+    struct err ignored;
+    bool is_read = !str_is_absent(object) && jscan_type(object) == JTYPE_OBJECT &&
+                   jscan_object(object, &want, 1, &ignored);
+    return is_read ? want.value : STR_NONE;
+}
+
 void jscan_iter(struct jiter *it, struct str container)
 {
     struct scan s = scan_begin(container);

@@ -40,6 +40,9 @@ bool jscan_valid(struct str text, struct err *e) must_use;
  */
 bool jscan_object(struct str text, struct jwant *wants, size_t n_wants, struct err *e) must_use;
 
+/* One member of a valid text that may be absent or no object: absent then, too. */
+struct str jscan_member(struct str object, struct str name);
+
 /* The type of a value by its first byte; the text must have been validated. */
 enum jtype jscan_type(struct str value);
 

@@ -7,6 +7,7 @@
 #include "mcp/batch.h"
 #include "mcp/client_sessions.h"
 #include "mcp/inflight.h"
+#include "mcp/resume.h"
 
 #define LISTED                                                                                     \
     "{\"tools\":{\"listChanged\":true},\"resources\":{\"listChanged\":true},\"prompts\":{"         \
@@ -290,8 +291,9 @@ static void post_one(struct http_request *rq)
         audit_release(g->p.sv->audit);
 }
 
-static bool version_of(struct http_request *rq, struct str *version, struct err *e)
+bool aggregate_admit(struct http_request *rq, struct str *version, struct err *e)
 {
+    *version = STR_NONE;
     struct aggregate *g = aggregate_new(rq);
     if (!g)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -307,7 +309,7 @@ static bool version_of(struct http_request *rq, struct str *version, struct err 
 void aggregate_post(struct http_request *rq)
 {
     if (rpc_is_batch(rq->body))
-        batch_post(rq, version_of, post_one);
+        batch_post(rq, aggregate_admit, post_one);
     else
         post_one(rq);
 }
@@ -349,13 +351,23 @@ static bool session_close(struct aggregate *g, struct err *e unused_arg)
 {
     client_session_end(g->session);
     inflight_cancel_session(g->p.sv->inflight, client_session_key(g->session));
+    replay_forget(g->p.sv->replays, client_session_key(g->session));
     http_answer(g->p.rq, 204, STR_NONE, STR_NONE);
     return true;
 }
 
+static bool stream_open(struct aggregate *g, struct err *e)
+{
+    bool is_done;
+    struct str key = client_session_key(g->session);
+    if (!resume_call(g->p.rq, key, STR_NONE, &is_done, e))
+        return false;
+    return is_done || aggregate_stream_open(g, e);
+}
+
 void aggregate_get(struct http_request *rq)
 {
-    run_without_body(rq, aggregate_stream_open);
+    run_without_body(rq, stream_open);
 }
 
 void aggregate_delete(struct http_request *rq)

@@ -56,7 +56,8 @@ bool aggregate_find(struct aggregate *g, struct str where, struct str query,
 /* One thing of one server, as it is called here. */
 struct aggregate_entry {
     const struct aggregate_member *member;
-    struct str raw, name_raw;           /* its JSON object, and in it its name or URI */
+    struct str raw, name_raw;           /* its JSON object, and in it its name or URI; absent: its
+                                           server does not answer */
     struct str own;                     /* the server's name or URI */
     const struct connection_tool *tool; /* of tools; may be NULL */
     struct str given;                   /* here */

@@ -5,18 +5,6 @@
 #include "mcp/client_sessions.h"
 #include "mcp/m2s_caps.h"
 
-static struct str quoted(struct arena *a, struct str text)
-{
-    struct buf out;
-    struct jout j;
-    buf_init(&out, LIMIT_BODY_MCP);
-    jout_init(&j, &out);
-    jout_str(&j, text);
-    struct str raw = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
-    buf_end(&out);
-    return raw;
-}
-
 /* The name that the server's own address shows: an administrator's rename counts there too. */
 static struct str seen_name(const struct aggregate_entry *entry)
 {
@@ -49,6 +37,12 @@ static bool resolve_ref(struct aggregate *g, struct str ref, struct aggregate_en
                      : aggregate_resolve_uri(g, given, entry, e);
 }
 
+static bool unknown_method(const struct rpc_message *m, struct err *e)
+{
+    return err_set(e, ERR_METHOD_NOT_FOUND, "Method not found: %.*s",
+                   STR_FMT(str_slice(m->method, 0, 80)));
+}
+
 static bool resolve(struct aggregate *g, const struct rpc_message *m, struct aggregate_entry *entry,
                     struct rpc_edit *edit, struct err *e)
 {
@@ -63,6 +57,8 @@ static bool resolve(struct aggregate *g, const struct rpc_message *m, struct agg
         return aggregate_resolve(g, is_tool ? LIST_TOOLS : LIST_PROMPTS, m->name_text, entry, e);
     }
     case METHOD_RESOURCE:
+        if (g->p.in.era == ERA_STATELESS && !str_eq(m->method, STR("resources/read")))
+            return unknown_method(m, e);
         if (str_is_absent(m->uri_text))
             return missing(e, "params.uri", "a resource URI");
         edit->span = m->uri;
@@ -70,8 +66,7 @@ static bool resolve(struct aggregate *g, const struct rpc_message *m, struct agg
     case METHOD_COMPLETE:
         return resolve_ref(g, m->ref, entry, edit, e);
     default:
-        return err_set(e, ERR_METHOD_NOT_FOUND, "Method not found: %.*s",
-                       STR_FMT(str_slice(m->method, 0, 80)));
+        return unknown_method(m, e);
     }
 }
 
@@ -83,7 +78,7 @@ static bool redirect(struct aggregate *g, struct str raw, struct proxied *p, str
     if (!rpc_parse(g->p.a, raw, &m, e) || !resolve(g, &m, &entry, &edit, e))
         return false;
     ensure(entry.member != NULL);
-    edit.with = quoted(g->p.a, seen_name(&entry));
+    edit.with = rpc_quote(g->p.a, seen_name(&entry));
     struct str text = str_is_absent(edit.with) ? STR_NONE : rpc_replace(g->p.a, raw, &edit, 1);
     if (str_is_absent(text))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/text.h"
 #include "json/jscan.h"
 #include "mcp/aggregate.h"
@@ -44,34 +45,66 @@ struct gathering {
     size_t n;
 };
 
-static bool entry_add(struct gathering *w, const struct aggregate_member *m, struct str raw,
-                      struct err *e)
+/* own: the server's name for it. False: not chosen. */
+static bool entry_put(struct gathering *w, const struct aggregate_member *m, struct str own)
 {
     struct aggregate_entry *entry = &w->entries[w->n];
     struct arena *a = w->g->p.a;
-    struct jwant wants[] = {{.name = str_c(list_kind_name(w->kind))}};
     bool is_chosen = false;
-    if (!jscan_object(raw, wants, 1, e) || str_is_absent(wants[0].value) ||
-        !jscan_string(a, wants[0].value, &entry->own))
-        return true; /* what has no name cannot be called: one bad entry spoils nothing else */
-    const struct chosen *chosen = chosen_find(m, w->kind, entry->own, &is_chosen);
+    const struct chosen *chosen = chosen_find(m, w->kind, own, &is_chosen);
     if (!is_chosen)
-        return true;
-    entry->member = m;
-    entry->raw = raw;
-    entry->name_raw = wants[0].value;
-    entry->description = chosen ? chosen->description : STR_NONE;
-    entry->tool = w->kind == LIST_TOOLS ? registry_tool(m->entry, entry->own) : NULL;
+        return false;
+    *entry = (struct aggregate_entry){
+        .member = m,
+        .own = own,
+        .description = chosen ? chosen->description : STR_NONE,
+        .tool = w->kind == LIST_TOOLS ? registry_tool(m->entry, own) : NULL,
+    };
     if (!is_named(w->kind)) {
-        entry->given = names_uri(a, m->entry->conn.slug, entry->own);
+        entry->given = names_uri(a, m->entry->conn.slug, own);
         w->n += !str_is_absent(entry->given);
-        return true;
+        return !str_is_absent(entry->given);
     }
     bool is_renamed = entry->tool && !str_is_absent(entry->tool->renamed_to);
     w->names[w->n++] = (struct named){.server = m->entry->conn.slug,
-                                      .name = is_renamed ? entry->tool->renamed_to : entry->own,
+                                      .name = is_renamed ? entry->tool->renamed_to : own,
                                       .fixed = chosen ? chosen->as : STR_NONE};
     return true;
+}
+
+static bool entry_add(struct gathering *w, const struct aggregate_member *m, struct str raw,
+                      struct err *e)
+{
+    struct jwant wants[] = {{.name = str_c(list_kind_name(w->kind))}};
+    struct aggregate_entry *entry = &w->entries[w->n];
+    struct str own;
+    if (!jscan_object(raw, wants, 1, e) || str_is_absent(wants[0].value) ||
+        !jscan_string(w->g->p.a, wants[0].value, &own))
+        return true; /* what has no name cannot be called: one bad entry spoils nothing else */
+    if (entry_put(w, m, own)) {
+        entry->raw = raw;
+        entry->name_raw = wants[0].value;
+    }
+    return true;
+}
+
+/* A server that does not answer keeps the names of its tools: nobody else's tool is called so
+ * meanwhile, and a call says what is wrong. */
+struct absent {
+    struct gathering *w;
+    const struct aggregate_member *m;
+};
+
+static bool absent_visit(struct str name, void *value unused_arg, void *arg)
+{
+    struct absent *b = arg;
+    (void)entry_put(b->w, b->m, name);
+    return false;
+}
+
+static bool keeps_names(const struct listing *listing)
+{
+    return listing->kind == LIST_TOOLS && listing->state == LISTING_ABSENT;
 }
 
 static int by_given(const void *left, const void *right)
@@ -101,15 +134,20 @@ static bool entries_make(struct aggregate *g, enum list_kind kind,
     struct gathering w = {.g = g, .kind = kind};
     size_t total = 0;
     for (size_t i = 0; i < n_members; i++)
-        total += out->listings[i].n;
+        total += keeps_names(&out->listings[i]) ? map_count(members[i].entry->tools)
+                                                : out->listings[i].n;
     w.entries = arena_alloc(g->p.a, (total + 1) * sizeof(*w.entries));
     w.names = arena_alloc(g->p.a, (total + 1) * sizeof(*w.names));
     if (!w.entries || !w.names)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    for (size_t i = 0; i < n_members; i++)
-        for (size_t k = 0; k < out->listings[i].n; k++)
-            if (!entry_add(&w, &members[i], out->listings[i].items[k], e))
-                return false;
+    for (size_t i = 0; i < n_members; i++) {
+        if (keeps_names(&out->listings[i]))
+            map_each(members[i].entry->tools, absent_visit, &(struct absent){&w, &members[i]});
+        else
+            for (size_t k = 0; k < out->listings[i].n; k++)
+                if (!entry_add(&w, &members[i], out->listings[i].items[k], e))
+                    return false;
+    }
     if (is_named(kind) && !names_give(g->p.a, w.names, w.n, g->mode, e))
         return false;
     entries_settle(&w, out);
@@ -140,6 +178,8 @@ bool aggregate_gather(struct aggregate *g, enum list_kind kind, bool is_stale_go
 bool aggregate_may_see(struct aggregate *g, const struct aggregate_entry *entry,
                        enum list_kind kind)
 {
+    if (str_is_absent(entry->raw))
+        return false;
     g->p.entry = entry->member->entry;
     g->p.view = &g->view;
     bool may = proxied_may_see(&g->p, actions[kind], entry->own, entry->tool);

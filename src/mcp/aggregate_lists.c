@@ -53,18 +53,6 @@ static bool cursor_read(const struct aggregate *g, struct str *last, struct err 
 
 /* ---- entries ---- */
 
-static struct str quoted(struct arena *a, struct str text)
-{
-    struct buf out;
-    struct jout j;
-    buf_init(&out, LIMIT_BODY_MCP);
-    jout_init(&j, &out);
-    jout_str(&j, text);
-    struct str raw = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
-    buf_end(&out);
-    return raw;
-}
-
 /* MCP Apps: a tool names the resource of its user interface (_meta.ui.resourceUri, formerly
  * _meta["ui/resourceUri"]). */
 static size_t app_edit(struct aggregate *g, const struct aggregate_entry *entry, struct str meta,
@@ -85,7 +73,7 @@ static size_t app_edit(struct aggregate *g, const struct aggregate_entry *entry,
             continue;
         struct str shown = names_uri(g->p.a, entry->member->entry->conn.slug, uri);
         if (!str_is_absent(shown))
-            edits[n++] = (struct rpc_edit){found[i], quoted(g->p.a, shown)};
+            edits[n++] = (struct rpc_edit){found[i], rpc_quote(g->p.a, shown)};
     }
     return n;
 }
@@ -98,9 +86,9 @@ struct str aggregate_entry_text(struct aggregate *g, const struct aggregate_entr
     size_t n = 0;
     if (!jscan_object(entry->raw, wants, ARRAY_LEN(wants), &ignored))
         return STR_NONE;
-    edits[n++] = (struct rpc_edit){entry->name_raw, quoted(g->p.a, entry->given)};
+    edits[n++] = (struct rpc_edit){entry->name_raw, rpc_quote(g->p.a, entry->given)};
     if (!str_is_absent(entry->description)) {
-        struct str text = quoted(g->p.a, entry->description);
+        struct str text = rpc_quote(g->p.a, entry->description);
         bool has_one = !str_is_absent(wants[0].value);
         edits[n++] =
             has_one

@@ -6,7 +6,15 @@
 #include "json/jscan.h"
 #include "mcp/aggregate.h"
 
-enum { FOUND_DEFAULT = 10, FOUND_MAX = 50, WORDS_MAX = 16, DESCRIBED_MAX = 20 };
+enum {
+    FOUND_DEFAULT = 10,
+    FOUND_MAX = 50,
+    WORDS_MAX = 16,
+    DESCRIBED_MAX = 20,
+    /* Bytes of a word, and of a description that is looked through: everybody's thread does it. */
+    WORD_MAX = 64,
+    SEARCHED_MAX = 4096,
+};
 
 #define FIND_TOOL                                                                                  \
     "{\"name\":\"find_tools\",\"title\":\"Find tools\",\"description\":\"Finds tools by what "     \
@@ -81,7 +89,7 @@ static void words_read(struct str query, struct words *out)
     struct str rest = query, word;
     while (out->n < WORDS_MAX && str_next(&rest, ' ', &word))
         if (str_trim(word).n > 0)
-            out->word[out->n++] = str_trim(word);
+            out->word[out->n++] = str_slice(str_trim(word), 0, WORD_MAX);
 }
 
 static struct str description_of(struct aggregate *g, const struct aggregate_entry *entry)
@@ -104,7 +112,7 @@ static int score_of(const struct words *words, const struct aggregate_entry *ent
     int score = words->n == 0 ? 1 : 0;
     for (size_t i = 0; i < words->n; i++) {
         score += holds(entry->given, words->word[i]) ? 4 : 0;
-        score += holds(description, words->word[i]) ? 2 : 0;
+        score += holds(str_slice(description, 0, SEARCHED_MAX), words->word[i]) ? 2 : 0;
         score += holds(entry->member->entry->conn.name, words->word[i]) ? 1 : 0;
     }
     return score;

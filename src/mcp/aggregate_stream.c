@@ -261,10 +261,8 @@ void aggregate_streams_end(struct services *sv)
         struct hearer *h = CONTAINER_OF(pos, struct hearer, link);
         ears_close(h);
         /* One that its session has let go of ends by the task that was posted then. */
-        if (h->session && client_session_attached(h->session) == h) {
-            client_session_attach(h->session, NULL, h);
+        if (h->session && client_session_attach(h->session, NULL, h))
             hearer_free(h);
-        }
     }
 }
 

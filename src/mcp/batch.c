@@ -38,6 +38,9 @@ static bool message_check(struct batch *b, struct str text, struct err *e)
     if (!str_is_absent(m.protocol_version))
         return err_set(e, ERR_BAD_REQUEST,
                        "a batch holds a message of a revision that has no batches");
+    if (str_eq(m.method, STR("subscriptions/listen")))
+        return err_set(e, ERR_BAD_REQUEST,
+                       "a batch holds subscriptions/listen, whose answer has no end");
     return !str_eq(m.method, STR("initialize")) ||
            err_set(e, ERR_BAD_REQUEST, "initialize must not be part of a batch");
 }
@@ -210,6 +213,8 @@ static void run(struct batch *b, void (*one)(struct http_request *rq))
         http_inner_init(in, b->rq, b->messages[i], &ops, b);
         one(&in->rq);
         http_inner_returned(in);
+        if (in->is_detached) /* nothing outlives the batch, whose memory it is in */
+            http_inner_close(in);
         if (!str_is_absent(in->rq.failure))
             b->rq->failure = in->rq.failure;
     }

@@ -80,6 +80,7 @@ struct channel *channel_find(struct channel_table *t, struct str id, struct str 
         if (!is_alive)
             continue;
         atomic_fetch_add(&c->refs, 1);
+        atomic_store(&c->used_at, clock_mono_ms()); /* its idleness is judged under the same lock */
         found = c;
         break;
     }
@@ -89,10 +90,36 @@ struct channel *channel_find(struct channel_table *t, struct str id, struct str 
 
 /* ---- room ---- */
 
+enum reach { OF_PRINCIPAL, OF_CONNECTION, OF_ALL, N_REACHES };
+
 struct room {
-    int n, n_connection, n_principal;
-    struct channel *idlest; /* of this principal */
+    struct {
+        int n_live, n; /* n: with those that are ending */
+        struct channel *idlest;
+    } of[N_REACHES];
 };
+
+static const struct {
+    int max;
+    const char *name;
+} reaches[N_REACHES] = {{LIMIT_CHANNELS_PRINCIPAL, "yours"},
+                        {LIMIT_CHANNELS_CONNECTION, "this connection's"},
+                        {LIMIT_CHANNELS, "this installation's"}};
+
+static enum reach reach_of(const struct channel *c, const struct channel *wanted)
+{
+    if (!str_eq(c->connection_id, wanted->connection_id))
+        return OF_ALL;
+    return str_eq(c->principal, wanted->principal) ? OF_PRINCIPAL : OF_CONNECTION;
+}
+
+static bool is_ending(struct channel *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool is = c->wants_stop;
+    pthread_mutex_unlock(&c->lock);
+    return is;
+}
 
 static void room_count(struct channel_table *t, const struct channel *wanted, struct room *r)
 {
@@ -100,36 +127,40 @@ static void room_count(struct channel_table *t, const struct channel *wanted, st
     LIST_FOR(pos, &t->all)
     {
         struct channel *c = CONTAINER_OF(pos, struct channel, link);
-        r->n++;
-        if (!str_eq(c->connection_id, wanted->connection_id))
-            continue;
-        r->n_connection++;
-        if (!str_eq(c->principal, wanted->principal))
-            continue;
-        r->n_principal++;
-        bool is_idle = atomic_load(&c->n_open) == 0;
-        if (is_idle && (!r->idlest || atomic_load(&c->used_at) < atomic_load(&r->idlest->used_at)))
-            r->idlest = c;
+        enum reach own = reach_of(c, wanted);
+        bool is_live = !is_ending(c);
+        /* A stranger's gives way only if it keeps nothing. */
+        bool may_end = is_live && atomic_load(&c->n_open) == 0 &&
+                       (own == OF_PRINCIPAL || !str_is_absent(c->key));
+        for (enum reach s = own; s < N_REACHES; s++) {
+            struct channel *best = r->of[s].idlest;
+            r->of[s].n++;
+            r->of[s].n_live += is_live;
+            if (may_end && (!best || atomic_load(&c->used_at) < atomic_load(&best->used_at)))
+                r->of[s].idlest = c;
+        }
     }
 }
 
-/* Under the table's lock. */
+/* Under the table's lock. The place of one that gives way is free in a moment: until then there are
+ * a few more than the cap. */
 static bool room_make(struct channel_table *t, const struct channel *wanted, struct err *e)
 {
     struct room r;
     room_count(t, wanted, &r);
-    bool is_full = r.n_principal >= LIMIT_CHANNELS_PRINCIPAL ||
-                   r.n_connection >= LIMIT_CHANNELS_CONNECTION || r.n >= LIMIT_CHANNELS;
-    if (is_full && r.idlest)
-        channel_stop(
-            r.idlest); /* its place is free in a moment: one more than the cap for that long */
-    if (!is_full || r.idlest)
-        return true;
-    const char *of_what = r.n_principal >= LIMIT_CHANNELS_PRINCIPAL     ? "yours"
-                          : r.n_connection >= LIMIT_CHANNELS_CONNECTION ? "this connection's"
-                                                                        : "this installation's";
-    return err_set(e, ERR_UNAVAILABLE,
-                   "too many processes of this server are busy (%s); try again later", of_what);
+    struct channel *victim = NULL;
+    for (enum reach s = OF_PRINCIPAL; s < N_REACHES; s++) {
+        bool is_full = r.of[s].n_live >= reaches[s].max;
+        if (is_full && !victim)
+            victim = r.of[s].idlest;
+        if ((is_full && !victim) || r.of[s].n >= reaches[s].max + LIMIT_CHANNELS_PRINCIPAL)
+            return err_set(e, ERR_UNAVAILABLE,
+                           "too many processes of this server are busy (%s); try again later",
+                           reaches[s].name);
+    }
+    if (victim)
+        channel_stop(victim);
+    return true;
 }
 
 /* ---- its worker ---- */
@@ -235,6 +266,7 @@ static struct channel *channel_new(struct services *sv, const struct upstream_me
     c->connection_id = arena_dup(c->keep, conn->id);
     c->principal = arena_dup(c->keep, m->principal);
     c->connection_updated_at = conn->updated_at;
+    c->is_shared = !str_is_absent(key) && channel_is_shared(conn);
     c->sv = sv;
     c->carrier = is_stdio(m->entry) ? &channel_stdio : &channel_sse;
     c->started_at = clock_mono_ms();
@@ -274,7 +306,7 @@ struct channel *channel_open(struct services *sv, struct arena *a, const struct 
     }
     if (!c->carrier->start(sv, a, c, m, e)) {
         channel_ended(c, e);
-        channel_unref(c);
+        channel_unref(c); /* NOLINT(clang-analyzer-unix.Malloc): the caller's own reference */
         return NULL;
     }
     pthread_mutex_lock(&c->lock);

@@ -46,6 +46,7 @@ struct channel {
     struct arena *keep;
     struct str id;  /* the Mcp-Session-Id */
     struct str key; /* of a stateless process; absent: a session's */
+    bool is_shared; /* that process serves several principals */
     struct str org_id, connection_id, principal;
     int64_t connection_updated_at;
     struct services *sv; /* of its own worker; only there */
@@ -55,12 +56,14 @@ struct channel {
     int64_t started_at;
     atomic_llong used_at;
     atomic_int n_open; /* exchanges */
+    atomic_int n_own;  /* messages of the channel itself that are on their way (HTTP+SSE) */
 
     pthread_mutex_t lock; /* what follows */
     enum channel_state state;
     struct err why; /* it has ended */
     bool is_owner_gone, wants_stop, is_stopping;
     bool has_answered; /* a response has come */
+    bool is_probe;     /* begun to find out the server's era */
     bool is_paused;    /* not reading: somebody has too much to read already */
     uint64_t next_id;
     struct list waiting;               /* requests, oldest first */
@@ -130,6 +133,10 @@ bool channel_trouble_check(struct channel_table *t, const struct upstream_messag
 /* It ended of itself; why NULL: it goes well, forget what was. */
 void channel_trouble_note(struct channel_table *t, const struct channel *c, bool has_answered,
                           const struct err *why);
+
+/* ---- channel_serve.c ---- */
+/* Does one process serve all callers of this server? */
+bool channel_is_shared(const struct connection *conn);
 
 /* ---- channel_route.c ---- */
 /* Its own worker: one message has come. False: the channel is not to be read on for now. */

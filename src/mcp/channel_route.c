@@ -46,9 +46,15 @@ static struct channel_exchange *only_one(struct channel *c)
     return is_one ? CONTAINER_OF(c->waiting.next, struct channel_exchange, link) : NULL;
 }
 
+/* Whom a message without a name concerns. Not where one caller's could go to another. */
+static struct channel_exchange *likely(struct channel *c)
+{
+    return c->is_shared ? NULL : only_one(c);
+}
+
 static struct channel_exchange *newest(struct channel *c)
 {
-    return list_is_empty(&c->waiting)
+    return c->is_shared || list_is_empty(&c->waiting)
                ? NULL
                : CONTAINER_OF(c->waiting.prev, struct channel_exchange, link);
 }
@@ -180,7 +186,7 @@ static void on_notification(struct channel *c, struct arena *a, const struct rpc
         push_restored(listening, a, m, &(struct rpc_edit){subscription, listening->id}, 1);
         return;
     }
-    struct channel_exchange *x = is_of_session(m->method) ? NULL : only_one(c);
+    struct channel_exchange *x = is_of_session(m->method) ? NULL : likely(c);
     if (x)
         channel_exchange_push(x, m->raw);
     else
@@ -211,7 +217,7 @@ static void on_request(struct channel *c, const struct rpc_message *m)
         answer(c, m->id, NULL);
         return;
     }
-    struct channel_exchange *x = only_one(c);
+    struct channel_exchange *x = likely(c);
     if (!x)
         x = c->listener ? c->listener : newest(c);
     if (x)

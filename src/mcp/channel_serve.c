@@ -10,7 +10,7 @@ enum { EDITS_MAX = 4 };
 
 /* Where the administrator says that the server keeps nothing of anyone, one process serves all. Not
  * with personal credentials, which are its environment. */
-static bool is_shared(const struct connection *conn)
+bool channel_is_shared(const struct connection *conn)
 {
     struct jwant wants[] = {{.name = STR("shared_process")}};
     struct err ignored;
@@ -25,7 +25,7 @@ static struct channel *stateless_channel(struct services *sv, struct arena *a,
                                          struct err *e)
 {
     const struct connection *conn = &m->entry->conn;
-    struct str principal = is_shared(conn) ? STR("*") : m->principal;
+    struct str principal = channel_is_shared(conn) ? STR("*") : m->principal;
     struct str key =
         arena_printf(a, "%.*s|%.*s|%lld|%lld", STR_FMT(conn->id), STR_FMT(principal),
                      (long long)conn->updated_at, (long long)m->credential->updated_at);
@@ -97,6 +97,8 @@ static struct str cancelled_id(struct sending *s)
 {
     struct channel *c = s->c;
     uint64_t wire_id = 0;
+    if (!str_is_absent(c->key)) /* several clients may use this id; theirs end with their streams */
+        return STR_NONE;
     pthread_mutex_lock(&c->lock);
     LIST_FOR(pos, &c->waiting)
     {
@@ -201,6 +203,13 @@ static bool is_old_server(struct channel_exchange *x, struct err *e)
     return true;
 }
 
+static void probe_note(struct channel *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->is_probe = true;
+    pthread_mutex_unlock(&c->lock);
+}
+
 static struct exchange *probe_finish(struct sending *s, struct channel_exchange *x, struct err *e)
 {
     e->code = ERR_NONE;
@@ -242,8 +251,11 @@ static struct exchange *send_request(struct sending *s, struct err *e)
     x->token = own_copy(s->rpc.progress_token);
     x->is_stateless = s->m->era == ERA_STATELESS;
     x->is_listen = str_eq(s->rpc.method, STR("subscriptions/listen"));
-    x->is_first = s->is_new;
+    bool is_probe = s->is_new && str_eq(s->rpc.method, STR("server/discover"));
+    x->is_first = s->is_new && (!x->is_stateless || is_probe);
     patience_set(s, x);
+    if (is_probe)
+        probe_note(s->c);
     bool is_good = !str_is_absent(x->id) || err_set(e, ERR_UNAVAILABLE, "out of memory");
     is_good = is_good && wait_begin(s, x, e) && body_make(s, x->wire_id, STR_NONE, &body, e) &&
               s->c->carrier->send(s->sv, s->arena, s->c, s->m, body, x, e);
@@ -253,7 +265,7 @@ static struct exchange *send_request(struct sending *s, struct err *e)
     }
     x->has_sent = true;
     head_fill(s, x);
-    if (s->is_new && str_eq(s->rpc.method, STR("server/discover")))
+    if (is_probe)
         return probe_finish(s, x, e);
     return s->is_new && !x->is_stateless ? initialize_finish(s, x, e) : &x->base;
 }

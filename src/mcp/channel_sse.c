@@ -9,7 +9,10 @@
 #include "mcp/channel_parts.h"
 #include "mcp/upstream_reply.h"
 
-enum { POST_ARENA = 3 * LIMIT_STDIO_LINE };
+enum {
+    POST_ARENA = 3 * LIMIT_STDIO_LINE,
+    OWN_AT_ONCE = 16, /* a server that asks and asks, and takes no answer, gets no more of us */
+};
 
 struct sse {
     struct channel *c;
@@ -81,6 +84,8 @@ static void posting_run(void *arg)
         pthread_mutex_unlock(&c->lock);
     }
     headers_wipe(&p->call);
+    if (!p->wire_id)
+        atomic_fetch_sub(&c->n_own, 1);
     channel_unref(c);
     arena_end(p->arena);
 }
@@ -101,8 +106,12 @@ static bool post_aside(struct services *sv, struct channel *c, const struct http
     }
     p->call.first_byte_ms = p->call.total_ms = (int64_t)2 * LIMIT_PROBE_MS;
     atomic_fetch_add(&c->refs, 1);
+    if (!wire_id)
+        atomic_fetch_add(&c->n_own, 1);
     if (fiber_start(sv->loop, posting_run, p, NULL, e))
         return true;
+    if (!wire_id)
+        atomic_fetch_sub(&c->n_own, 1);
     channel_unref(c);
     arena_end(a);
     return false;
@@ -145,7 +154,7 @@ static void sse_turn(struct channel *c)
         struct http_call call = s->post;
         call.url = s->endpoint;
         call.body = line;
-        if (line.n > 0)
+        if (line.n > 0 && atomic_load(&c->n_own) < OWN_AT_ONCE)
             (void)!post_aside(c->sv, c, &call, 0, &ignored);
     }
     buf_end(&out);

@@ -212,10 +212,11 @@ static void on_end(void *arg, const struct process_end *end)
     end_explain(s, end, &why);
     pthread_mutex_lock(&c->lock);
     bool has_answered = c->has_answered;
+    bool was_probe = c->is_probe;
     pthread_mutex_unlock(&c->lock);
     bool is_old = has_answered && clock_mono_ms() - c->started_at > LIVED_MS;
     /* Old servers may end at the first message of the new era: that is an answer, no failure. */
-    bool is_probe = !str_is_absent(c->key) && !has_answered && end->was_started;
+    bool is_probe = was_probe && !has_answered && end->was_started;
     bool is_failure = end->has_overrun || !s->is_stopping;
     if (is_failure && !is_probe) {
         metric_add(M_PROCESS_FAILURES, 1);
@@ -288,6 +289,7 @@ static bool env_read(struct arena *a, struct str object, struct words *env, stru
     if (object.n > 0 && !jscan_object(object, given, ARRAY_LEN(given), e))
         return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
     for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes it */
         const char *value = getenv(ours[i]);
         if (!value || !str_is_absent(given[i].value))
             continue;

@@ -47,11 +47,27 @@ bool channel_trouble_check(struct channel_table *t, const struct upstream_messag
                    last.n, last.why, (long long)(left + SECOND_MS - 1) / SECOND_MS);
 }
 
+static bool is_past(struct str key unused_arg, void *value, void *arg)
+{
+    const struct channel_trouble *trouble = value;
+    const int64_t *now = arg;
+    if (trouble->not_before > *now)
+        return false;
+    free(value);
+    return true;
+}
+
+/* Without room, those whose pause is over begin anew. */
 static struct channel_trouble *find_or_make(struct channel_table *t, struct str key)
 {
     struct channel_trouble *trouble = map_get(t->trouble, key);
-    if (trouble || map_count(t->trouble) >= LIMIT_CACHE_ENTRIES)
+    int64_t now = clock_mono_ms();
+    if (trouble)
         return trouble;
+    if (map_count(t->trouble) >= LIMIT_CACHE_ENTRIES)
+        map_each(t->trouble, is_past, &now);
+    if (map_count(t->trouble) >= LIMIT_CACHE_ENTRIES)
+        return NULL;
     trouble = calloc(1, sizeof(*trouble));
     if (trouble && map_set(t->trouble, key, trouble, NULL))
         return trouble;

@@ -10,6 +10,7 @@
 #include "core/services.h"
 #include "io/sse.h"
 #include "mcp/client_session_parts.h"
+#include "mcp/resume.h"
 #include "store/db.h"
 
 enum { RETRY_MS = 200, CHECK_ARENA = 4 * 1024 * 1024 };
@@ -19,11 +20,13 @@ struct client_stream {
     struct services *sv;
     struct http_request *rq; /* on its own thread only */
     struct client_session *session;
+    struct replay *replay; /* NULL: its events have no ids */
     struct loop_task wake;
     struct loop_timer again; /* when the client does not read fast enough */
     bool is_closed;          /* on its own thread only */
     client_stream_check_fn *still_holds;
     uint64_t serial, checked_epoch;
+    bool is_expired; /* its credential was, when it was last checked */
     /* under the table's lock */
     int refs;
     bool is_woken;
@@ -114,6 +117,7 @@ static void stream_release(struct client_stream *st)
     pthread_mutex_unlock(&s->table->lock);
     if (!is_last)
         return;
+    replay_release(st->replay);
     free(st);
     client_session_release(s);
 }
@@ -135,8 +139,11 @@ static bool item_write(struct client_stream *st, const struct outbox_item *item)
 {
     struct buf out;
     buf_init(&out, (size_t)2 * LIMIT_OUTBOX_BYTES + 64);
-    sse_write_event(&out, STR("message"), STR_NONE, (struct str){item->bytes, item->n});
+    struct str message = {item->bytes, item->n};
+    resume_write(&out, st->replay, message);
     bool is_taken = !buf_ok(&out) || http_stream_push(st->rq, buf_str(&out));
+    if (is_taken && st->replay)
+        (void)replay_add(st->replay, message, clock_mono_ms());
     buf_end(&out);
     return is_taken;
 }
@@ -232,6 +239,7 @@ bool client_session_stream(struct client_session *s, struct http_request *rq,
         stream_release(st);
         return false;
     }
+    st->replay = resume_get(rq, client_session_key(s));
     list_push(&sv->client_streams, &st->link);
     http_stream_keepalive(rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
     http_stream_detach(rq, on_close, st);
@@ -247,7 +255,8 @@ static struct client_stream *stream_find(struct services *sv, uint64_t serial, u
     LIST_FOR(pos, &sv->client_streams)
     {
         struct client_stream *st = CONTAINER_OF(pos, struct client_stream, link);
-        if (serial ? st->serial == serial : st->checked_epoch != epoch)
+        bool is_over = !st->is_expired && caller_is_expired(st->rq->user, clock_wall_ms());
+        if (serial ? st->serial == serial : st->checked_epoch != epoch || is_over)
             return st;
     }
     return NULL;
@@ -268,12 +277,13 @@ static bool holds(struct services *sv, struct arena *a, const struct caller *bef
 static void stream_check(struct services *sv, struct client_stream *st, uint64_t epoch)
 {
     struct arena *a = arena_new(CHECK_ARENA);
-    if (!a)
-        return;
     uint64_t serial = st->serial;
     client_stream_check_fn *still_holds = st->still_holds;
     struct caller before = *(const struct caller *)st->rq->user;
     st->checked_epoch = epoch;
+    st->is_expired = caller_is_expired(&before, clock_wall_ms());
+    if (!a)
+        return;
     before.client_id = arena_dup(a, before.client_id);
     struct str audience = arena_dup(a, st->session->who.audience);
     if (!holds(sv, a, &before, audience, still_holds)) {

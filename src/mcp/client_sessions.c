@@ -96,7 +96,8 @@ static struct client_session *session_new(struct client_sessions *t, const struc
                                      .capabilities = pack(&at, hello->capabilities),
                                      .client_info = pack(&at, hello->client_info),
                                      .offered = pack(&at, hello->offered),
-                                     .is_narrowed = hello->is_narrowed};
+                                     .is_narrowed = hello->is_narrowed,
+                                     .is_waiting = hello->is_waiting};
     list_init(&s->asks);
     unsigned char fresh[KEY_BYTES];
     rand_bytes(fresh, sizeof(fresh));
@@ -231,11 +232,17 @@ static void keep_older(struct client_session **oldest, struct client_session *s)
         *oldest = s;
 }
 
+/* "hub" is another place in each organization. */
+static bool is_same_place(const struct client_session *s, const struct client_who *who)
+{
+    return str_eq(s->who.audience, who->audience) && str_eq(s->who.org_id, who->org_id);
+}
+
 static bool census_visit(struct str key unused_arg, void *value, void *arg)
 {
     struct client_session *s = value;
     struct census *c = arg;
-    if (!str_eq(s->who.audience, c->who->audience))
+    if (!is_same_place(s, c->who))
         return false;
     c->n_audience++;
     if (!str_eq(s->who.user_id, c->who->user_id))
@@ -251,22 +258,22 @@ static bool census_visit(struct str key unused_arg, void *value, void *arg)
 
 struct fair_visit {
     struct fair_count count;
-    struct str audience; /* absent: all */
+    const struct client_who *place; /* NULL: all */
 };
 
 static bool fair_visit(struct str key, void *value, void *arg)
 {
     struct client_session *s = value;
     struct fair_visit *f = arg;
-    if (str_is_absent(f->audience) || str_eq(s->who.audience, f->audience))
+    if (!f->place || is_same_place(s, f->place))
         fair_count_add(&f->count, s->who.user_id, key, s->used_at);
     return false;
 }
 
 static struct client_session *fair_victim(struct client_sessions *t, const struct client_who *who,
-                                          struct str audience)
+                                          const struct client_who *place)
 {
-    struct fair_visit f = {.audience = audience};
+    struct fair_visit f = {.place = place};
     fair_count_begin(&f.count);
     map_each(t->by_key, fair_visit, &f);
     struct str key = fair_count_victim(&f.count, who->user_id);
@@ -285,9 +292,9 @@ static struct client_session *victim_of(struct client_sessions *t, const struct 
     if (c.n_user >= LIMIT_SESSIONS_USER)
         return c.oldest_of_user;
     if (c.n_audience >= LIMIT_SESSIONS_CONNECTION)
-        return fair_victim(t, who, who->audience);
+        return fair_victim(t, who, who);
     if (map_count(t->by_key) >= LIMIT_SESSIONS)
-        return fair_victim(t, who, STR_NONE);
+        return fair_victim(t, who, NULL);
     return NULL;
 }
 

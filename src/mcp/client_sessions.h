@@ -33,6 +33,7 @@ struct client_hello {
     struct str client_info;  /* the client's, an object */
     struct str offered;      /* the capabilities that the client was told of */
     bool is_narrowed;        /* its caller may not use all there is */
+    bool is_waiting;         /* opened before anybody had authorized Tulle at the server */
 };
 
 /*

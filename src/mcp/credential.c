@@ -1,16 +1,14 @@
 /* Credentials for outgoing calls. */
 #include "mcp/credential.h"
 
+#include "auth/downstream/access.h"
 #include "base/text.h"
 #include "core/vault.h"
 #include "json/jscan.h"
 #include "store/credentials.h"
 
-static bool bearer_put(struct credential *c, struct arena *a, struct str raw, struct err *e)
+static bool bearer_put(struct credential *c, struct str token, struct err *e)
 {
-    struct str token;
-    if (!jscan_string(a, raw, &token))
-        return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
     struct buf text;
     buf_init(&text, LIMIT_CREDENTIAL);
     buf_add(&text, STR("Bearer "));
@@ -67,17 +65,40 @@ static bool query_put(struct credential *c, struct arena *a, struct str object, 
  */
 static bool plain_read(struct credential *c, struct arena *a, struct err *e)
 {
+    struct str token;
     struct jwant wants[] = {
         {.name = STR("bearer")}, {.name = STR("headers")}, {.name = STR("query")}};
     if (!jscan_object(secret_reveal(&c->plain), wants, ARRAY_LEN(wants), e))
         return err_set(e, ERR_INTERNAL, "a stored credential is damaged");
     if (!str_is_absent(wants[0].value))
-        return bearer_put(c, a, wants[0].value, e);
+        return (jscan_string(a, wants[0].value, &token) ||
+                err_set(e, ERR_INTERNAL, "a stored credential is damaged")) &&
+               bearer_put(c, token, e);
     if (!str_is_absent(wants[1].value))
         return headers_put(c, a, wants[1].value, e);
     if (!str_is_absent(wants[2].value))
         return query_put(c, a, wants[2].value, e);
     return true;
+}
+
+/* An access token of the server's own authorization server. */
+static bool token_put(struct services *sv, struct arena *a, const struct registry_entry *entry,
+                      struct str owner, int64_t refused, struct credential *out, struct err *e)
+{
+    auto_free(downstream_access_end) struct downstream_access access = {0};
+    if (!downstream_access_get(sv, a, &entry->conn, owner, refused, &access, e))
+        return false;
+    out->owner = arena_dup(a, owner);
+    out->generation = access.generation;
+    out->updated_at = access.authorized_at;
+    return bearer_put(out, secret_reveal(&access.token), e);
+}
+
+bool credential_renew(struct services *sv, struct arena *a, const struct registry_entry *entry,
+                      const struct credential *refused, struct credential *out, struct err *e)
+{
+    *out = (struct credential){0};
+    return token_put(sv, a, entry, refused->owner, refused->generation, out, e);
 }
 
 bool credential_load(struct services *sv, struct arena *a, struct registry_entry *entry,
@@ -91,6 +112,8 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
         return true;
     bool is_personal = str_eq(conn->credential_scope, STR("user"));
     struct str owner = is_personal ? user_id : STR("");
+    if (!is_stdio && str_eq(conn->auth, STR("oauth")))
+        return token_put(sv, a, entry, owner, 0, out, e);
     const struct credential_row *row;
     if (!registry_credential(sv, a, entry, owner, &row, e)) {
         if (e->code != ERR_NOT_FOUND)

@@ -13,6 +13,8 @@ struct credential {
     struct http_header headers[LIMIT_HEADERS_INJECTED];
     size_t n_headers;
     int64_t updated_at; /* when it was set: sessions opened with another one are not used with it */
+    int64_t generation; /* of an OAuth access token; 0: it is none */
+    struct str owner;   /* ... whose: a user id, or "" */
     struct str query; /* percent-encoded "name=value&..." to append to the URL, in the call's arena;
                          absent: none */
 };
@@ -24,5 +26,12 @@ struct credential {
  */
 bool credential_load(struct services *sv, struct arena *a, struct registry_entry *entry,
                      struct str user_id, struct credential *out, struct err *e) must_use;
+/*
+ * After a 401: another token than the refused one, renewed where nobody else has done it. Errors as
+ * auth/downstream/access.h.
+ */
+bool credential_renew(struct services *sv, struct arena *a, const struct registry_entry *entry,
+                      const struct credential *refused, struct credential *out,
+                      struct err *e) must_use;
 /* Wipes. */
 void credential_end(struct credential *c);

@@ -16,6 +16,7 @@ struct inflight {
     struct loop_task cancel;
     int refs;                   /* under the table's lock */
     bool is_cancelled, is_over; /* on the fiber's thread only */
+    bool ends_session;          /* written before the cancellation is posted */
     struct inflight_table *table;
 };
 
@@ -71,7 +72,7 @@ static void cancel_run(struct loop_task *task)
 {
     struct inflight *f = CONTAINER_OF(task, struct inflight, cancel);
     if (!f->is_over) {
-        f->is_cancelled = true;
+        f->is_cancelled = !f->ends_session;
         fiber_cancel(f->fiber);
     }
     release(f->table, f);
@@ -137,6 +138,7 @@ static bool session_visit(struct str key, void *value, void *arg)
     if (!str_starts(key, c->key))
         return false;
     f->refs++;
+    f->ends_session = true;
     loop_post(f->loop, &f->cancel);
     return true;
 }

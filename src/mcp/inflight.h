@@ -23,5 +23,6 @@ bool inflight_end(struct inflight_table *t, struct inflight *f);
 /* Cancels the fiber that waits for this request, on its own thread, soon. Nothing when there is
  * none: it has been answered. */
 void inflight_cancel(struct inflight_table *t, struct str session_key, struct str id);
-/* The same for all of a session. */
+/* The same for all of a session that has ended; inflight_end does not call them cancelled by the
+ * client: it still reads, and is told why. */
 void inflight_cancel_session(struct inflight_table *t, struct str session_key);

@@ -249,6 +249,18 @@ bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct
     return read_params(a, out, e) && lookalikes_check(a, out, e) && lengths_check(out, e);
 }
 
+struct str rpc_quote(struct arena *a, struct str text)
+{
+    struct buf out;
+    struct jout j;
+    buf_init(&out, LIMIT_BODY_MCP);
+    jout_init(&j, &out);
+    jout_str(&j, text);
+    struct str raw = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
+    buf_end(&out);
+    return raw;
+}
+
 void rpc_write_result(struct buf *out, struct str id_raw, struct str result_raw)
 {
     struct jout j;

@@ -51,6 +51,10 @@ bool rpc_is_batch(struct str body);
  */
 bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct err *e) must_use;
 
+/* A text as a raw JSON string in the arena. STR_NONE: out of memory, or over LIMIT_BODY_MCP bytes.
+ */
+struct str rpc_quote(struct arena *a, struct str text) must_use;
+
 void rpc_write_result(struct buf *out, struct str id_raw, struct str result_raw);
 /* id_raw absent: `"id":null` with null_id (what session clients expect), else no id. data_raw may
  * be absent. */

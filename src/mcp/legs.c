@@ -15,21 +15,13 @@ static bool is_before(struct str version, struct str since)
     return str_cmp(version, since) < 0;
 }
 
-static struct str member(struct str object, const char *name)
-{
-    struct jwant want = {.name = str_c(name)};
-    struct err ignored;
-    bool is_read = !str_is_absent(object) && jscan_type(object) == JTYPE_OBJECT &&
-                   jscan_object(object, &want, 1, &ignored);
-    return is_read ? want.value : STR_NONE;
-}
-
 /* ---- the client's hello ---- */
 
 /* elicitation came with 2025-06-18, its modes with 2025-11-25. */
 static void elicitation_write(struct jout *j, struct str key, struct str value, struct str version)
 {
-    bool is_url_only = !str_is_absent(member(value, "url")) && str_is_absent(member(value, "form"));
+    bool is_url_only = !str_is_absent(jscan_member(value, STR("url"))) &&
+                       str_is_absent(jscan_member(value, STR("form")));
     bool has_modes = !is_before(version, STR("2025-11-25"));
     if (is_before(version, STR("2025-06-18")) || (is_url_only && !has_modes))
         return;
@@ -111,12 +103,12 @@ static struct str without(struct arena *a, struct str object, struct str name)
 struct str leg_welcome(struct arena *a, struct str response, struct str client_version,
                        struct str server_version)
 {
-    struct str result = member(response, "result");
-    struct str capabilities = member(result, "capabilities");
-    struct rpc_edit edits[2] = {{member(result, "protocolVersion"), STR_NONE},
+    struct str result = jscan_member(response, STR("result"));
+    struct str capabilities = jscan_member(result, STR("capabilities"));
+    struct rpc_edit edits[2] = {{jscan_member(result, STR("protocolVersion")), STR_NONE},
                                 {capabilities, STR_NONE}};
     edits[0].with = arena_printf(a, "\"%.*s\"", STR_FMT(client_version));
-    bool has_tasks = !str_is_absent(member(capabilities, "tasks"));
+    bool has_tasks = !str_is_absent(jscan_member(capabilities, STR("tasks")));
     bool is_old = is_before(client_version, STR("2025-11-25")) ||
                   is_before(server_version, STR("2025-11-25"));
     size_t n = 1;
@@ -184,7 +176,7 @@ static struct str text_block(struct arena *a, struct str text, struct str annota
 
 static struct str string_of(struct arena *a, struct str object, const char *name)
 {
-    struct str raw = member(object, name), text;
+    struct str raw = jscan_member(object, str_c(name)), text;
     bool is_text = !str_is_absent(raw) && jscan_type(raw) == JTYPE_STRING;
     return is_text && jscan_string(a, raw, &text) ? text : STR_NONE;
 }
@@ -192,7 +184,7 @@ static struct str string_of(struct arena *a, struct str object, const char *name
 static void block_edit(struct edits *edits, struct str block, struct str version)
 {
     struct arena *a = edits->a;
-    struct str type = member(block, "type"), text;
+    struct str type = jscan_member(block, STR("type")), text;
     if (str_is_absent(type) || jscan_type(type) != JTYPE_STRING)
         return;
     if (jscan_string_eq(type, STR("audio")) && is_before(version, STR("2025-03-26"))) {
@@ -210,8 +202,9 @@ static void block_edit(struct edits *edits, struct str block, struct str version
     } else {
         return;
     }
-    struct str stand_in =
-        str_is_absent(text) ? STR_NONE : text_block(a, text, member(block, "annotations"));
+    struct str stand_in = str_is_absent(text)
+                              ? STR_NONE
+                              : text_block(a, text, jscan_member(block, STR("annotations")));
     edit_add(edits, block, stand_in);
 }
 
@@ -230,13 +223,14 @@ static void content_edit(struct edits *edits, struct str content, struct str ver
 
 struct str leg_content(struct arena *a, struct str response, struct str client_version)
 {
-    struct str result = member(response, "result"), messages = member(result, "messages");
+    struct str result = jscan_member(response, STR("result")),
+               messages = jscan_member(result, STR("messages"));
     struct edits edits = {.a = a};
     struct jiter it;
-    content_edit(&edits, member(result, "content"), client_version);
+    content_edit(&edits, jscan_member(result, STR("content")), client_version);
     if (!str_is_absent(messages) && jscan_type(messages) == JTYPE_ARRAY)
         for (jscan_iter(&it, messages); jscan_next(&it);)
-            content_edit(&edits, member(it.value, "content"), client_version);
+            content_edit(&edits, jscan_member(it.value, STR("content")), client_version);
     if (edits.failed)
         return STR_NONE;
     return edits.n > 0 ? rpc_replace(a, response, edits.list, edits.n) : response;

@@ -9,6 +9,7 @@
 #include "io/fiber.h"
 #include "mcp/list_fetch.h"
 #include "store/credentials.h"
+#include "store/downstream_tokens.h"
 
 enum { FETCH_ARENA = 64 * 1024 * 1024 };
 
@@ -186,6 +187,12 @@ static int64_t stamp_of(struct services *sv, struct arena *a, struct registry_en
     struct err ignored;
     if (str_eq(entry->conn.auth, STR("none")))
         return entry->conn.updated_at;
+    if (str_eq(entry->conn.auth, STR("oauth"))) {
+        struct downstream_token token;
+        bool is_there = downstream_tokens_get(sv->db, a, entry->conn.org_id, entry->conn.id,
+                                              owner_of(entry, caller), &token, &ignored);
+        return entry->conn.updated_at + (is_there ? token.authorized_at : 0);
+    }
     bool is_set = registry_credential(sv, a, entry, owner_of(entry, caller), &row, &ignored);
     return entry->conn.updated_at + (is_set ? row->updated_at : 0);
 }

@@ -115,9 +115,13 @@ static bool definitions_record(const struct fetching *f, struct err *e)
     struct connection_note note = {.status = STR("healthy"), .tool_count = (int64_t)f->n_tools};
     if (n_news == 0 && conn->tool_count == note.tool_count)
         return true;
-    return connection_tools_record(f->sv->db, f->a, conn->org_id, conn->id, f->tools, f->n_tools,
-                                   clock_wall_ms(), e) &&
-           connections_note(f->sv->db, f->a, conn->org_id, conn->id, &note, clock_wall_ms(), e);
+    if (!connection_tools_record(f->sv->db, f->a, conn->org_id, conn->id, f->tools, f->n_tools,
+                                 clock_wall_ms(), e) ||
+        !connections_note(f->sv->db, f->a, conn->org_id, conn->id, &note, clock_wall_ms(), e))
+        return false;
+    registry_tools_note(f->entry, f->tools, f->n_tools);
+    f->entry->conn.tool_count = note.tool_count;
+    return true;
 }
 
 bool list_fetch(struct services *sv, struct arena *a, struct registry_entry *entry,

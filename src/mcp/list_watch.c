@@ -1,5 +1,7 @@
 #include "mcp/list_watch.h"
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "io/fiber.h"
@@ -16,6 +18,8 @@ enum {
     PAUSE_MAX_MS = 60 * 1000,
     USELESS_MS = 10 * 60 * 1000, /* a server without such streams may be upgraded */
 };
+
+static atomic_int watching; /* of the process */
 
 struct list_watch {
     struct list link, listeners; /* in the worker's */
@@ -188,9 +192,23 @@ static void watch_run(void *arg)
     }
     list_remove(&w->link);
     arena_end(w->a); /* w is in it */
+    atomic_fetch_sub(&watching, 1);
 }
 
 /* ---- who listens ---- */
+
+/* Whose eyes: everybody's for whom the server sees the same credential. That a list has changed is
+ * no secret, and a stream for each key of each person would be many. A process is one's own. */
+static struct str eyes_of(struct arena *a, const struct caller *caller,
+                          const struct registry_entry *entry)
+{
+    bool is_personal =
+        !str_eq(entry->conn.auth, STR("none")) && str_eq(entry->conn.credential_scope, STR("user"));
+    if (str_eq(entry->conn.transport, STR("stdio")))
+        return caller->principal;
+    return arena_printf(a, "%.*s|%.*s|", STR_FMT(entry->conn.org_id),
+                        STR_FMT(is_personal ? caller->user_id : STR("")));
+}
 
 static struct list_watch *watch_find(struct services *sv, struct str key)
 {
@@ -204,7 +222,8 @@ static struct list_watch *watch_find(struct services *sv, struct str key)
 }
 
 static struct list_watch *watch_new(struct services *sv, const struct caller *caller,
-                                    const struct registry_entry *entry, struct str key)
+                                    const struct registry_entry *entry, struct str eyes,
+                                    struct str key)
 {
     struct arena *a = arena_new(LIMIT_BODY_FORM);
     struct list_watch *w = a ? arena_alloc(a, sizeof(*w)) : NULL;
@@ -218,7 +237,7 @@ static struct list_watch *watch_new(struct services *sv, const struct caller *ca
                              .org_id = arena_dup(a, entry->conn.org_id),
                              .connection_id = arena_dup(a, entry->conn.id),
                              .user_id = arena_dup(a, caller->user_id),
-                             .principal = arena_dup(a, caller->principal)};
+                             .principal = arena_dup(a, eyes)};
     list_init(&w->listeners);
     if (str_is_absent(w->key) || str_is_absent(w->connection_id) || str_is_absent(w->principal)) {
         arena_end(a);
@@ -231,13 +250,18 @@ bool list_watch_join(struct services *sv, const struct caller *caller,
                      const struct registry_entry *entry, struct list_listener *l, struct err *e)
 {
     struct arena *a = arena_new(LIMIT_BODY_FORM);
-    struct str key =
-        a ? arena_printf(a, "%.*s|%.*s", STR_FMT(entry->conn.id), STR_FMT(caller->principal))
-          : STR_NONE;
+    struct str eyes = a ? eyes_of(a, caller, entry) : STR_NONE;
+    struct str key = str_is_absent(eyes)
+                         ? STR_NONE
+                         : arena_printf(a, "%.*s|%.*s", STR_FMT(entry->conn.id), STR_FMT(eyes));
     struct list_watch *w = str_is_absent(key) ? NULL : watch_find(sv, key);
     bool is_new = !w && !str_is_absent(key);
+    if (is_new && atomic_load(&watching) >= LIMIT_LIST_WATCHES) {
+        arena_end(a); /* this one's lists are as new as their time to live */
+        return true;
+    }
     if (is_new)
-        w = watch_new(sv, caller, entry, key);
+        w = watch_new(sv, caller, entry, eyes, key);
     arena_end(a);
     if (!w)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -246,8 +270,10 @@ bool list_watch_join(struct services *sv, const struct caller *caller,
     if (!is_new)
         return true;
     list_push(&sv->list_watches, &w->link);
+    atomic_fetch_add(&watching, 1);
     if (fiber_start(sv->loop, watch_run, w, &w->fiber, e))
         return true;
+    atomic_fetch_sub(&watching, 1);
     list_remove(&l->link);
     l->watch = NULL;
     list_remove(&w->link);

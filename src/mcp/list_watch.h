@@ -1,7 +1,8 @@
 /*
  * Who wants to hear that a server's lists have changed: one stream to the server for all of a
- * worker who look with the same eyes (connection and principal), opened with the first, ended with
- * the last. A session server is heard on the GET stream of a session of its own, a stateless one by
+ * worker who look with the same eyes (connection and credential), opened with the first, ended with
+ * the last. Beyond LIMIT_LIST_WATCHES nothing is heard: lists are then as new as their time to
+ * live. A session server is heard on the GET stream of a session of its own, a stateless one by
  * subscriptions/listen. A stream that breaks is opened again; what may have been missed is said
  * once.
  */

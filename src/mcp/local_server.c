@@ -249,7 +249,7 @@ static void post_one(struct http_request *rq)
 
 /* There are no sessions here that could tell: the header does, which clients send from their second
  * message on. */
-static bool version_of(struct http_request *rq, struct str *version, struct err *e unused_arg)
+bool local_server_admit(struct http_request *rq, struct str *version, struct err *e unused_arg)
 {
     *version = str_trim(http_request_header(rq, STR("MCP-Protocol-Version")));
     return true;
@@ -258,7 +258,16 @@ static bool version_of(struct http_request *rq, struct str *version, struct err 
 void local_server_post(struct http_request *rq)
 {
     if (rpc_is_batch(rq->body))
-        batch_post(rq, version_of, post_one);
+        batch_post(rq, local_server_admit, post_one);
     else
         post_one(rq);
+}
+
+void local_server_get(struct http_request *rq)
+{
+    struct inbound in = {.era = ERA_SESSION};
+    struct err e;
+    http_set_header(rq, STR("Allow"), STR("POST"));
+    err_set(&e, ERR_METHOD_NOT_ALLOWED, "this server has no stream of its own; use POST");
+    inbound_fail(rq, &in, 0, &e);
 }

@@ -29,8 +29,11 @@ struct client {
 
 static struct m2s_binding binding_of(const struct proxied *p)
 {
+    /* A registration that was changed is another server: it gets no answers to this one's. */
     return (struct m2s_binding){.principal = p->caller->principal,
-                                .connection_id = p->entry->conn.id,
+                                .connection_id =
+                                    arena_printf(p->a, "%.*s@%lld", STR_FMT(p->entry->conn.id),
+                                                 (long long)p->entry->conn.updated_at),
                                 .message = &p->in.msg};
 }
 
@@ -94,24 +97,26 @@ static struct str input_required(struct proxied *p, const struct m2s_call *c)
 }
 
 struct count {
-    struct str principal;
-    int n;
+    const struct m2s_party *party;
+    int of_principal, of_user;
 };
 
 static bool count_visit(struct str key unused_arg, void *value, void *arg)
 {
     const struct m2s_call *c = value;
     struct count *count = arg;
-    count->n += str_eq(c->party.principal, count->principal);
+    count->of_principal += str_eq(c->party.principal, count->party->principal);
+    count->of_user += str_eq(c->party.user_id, count->party->user_id);
     return false;
 }
 
 /* Lets a call wait for its client. With the lock held. False: too many wait. */
 static bool park_locked(struct proxied *p, struct m2s_call *c)
 {
-    struct count count = {.principal = c->party.principal};
+    struct count count = {.party = &c->party};
     map_each(c->table->calls, count_visit, &count);
-    if (count.n >= LIMIT_PARKED_PRINCIPAL || map_count(c->table->calls) >= LIMIT_PARKED)
+    if (count.of_principal >= LIMIT_PARKED_PRINCIPAL || count.of_user >= LIMIT_PARKED_USER ||
+        map_count(c->table->calls) >= LIMIT_PARKED)
         return false;
     if (c->handle[0] == '\0') {
         unsigned char fresh[M2S_HANDLE_BYTES];
@@ -132,16 +137,15 @@ static bool park_locked(struct proxied *p, struct m2s_call *c)
     return true;
 }
 
-/* Nobody can be made to wait for more: the server hears that its questions have no answer. */
-static void questions_refuse_locked(struct m2s_call *c)
+/* The server hears that its questions have no answer. */
+static void questions_refuse_locked(struct m2s_call *c, const char *why)
 {
     LIST_FOR_SAFE(pos, next, &c->questions)
     {
         struct m2s_question *q = CONTAINER_OF(pos, struct m2s_question, link);
         struct buf body;
         buf_init(&body, LIMIT_BODY_SMALL);
-        rpc_write_error(&body, q->id, false, -32603,
-                        STR("too many requests wait for their clients"), STR_NONE);
+        rpc_write_error(&body, q->id, false, -32603, str_c(why), STR_NONE);
         struct m2s_item *item = c->is_ticket ? NULL : malloc(sizeof(*item) + body.n);
         if (item && buf_ok(&body)) {
             item->n = body.n;
@@ -171,12 +175,13 @@ static bool park(struct client *k, struct err *e)
     struct m2s_call *c = k->call;
     struct str text = STR_NONE;
     pthread_mutex_lock(&c->table->lock);
-    bool is_parked = park_locked(k->p, c);
+    bool is_parked = !k->is_large && park_locked(k->p, c);
     if (is_parked) {
         text = input_required(k->p, c);
         c->reader = NULL; /* ours; the next round has its own */
     } else {
-        questions_refuse_locked(c);
+        questions_refuse_locked(c, k->is_large ? "the call has half its answer"
+                                               : "too many requests wait for their clients");
     }
     pthread_mutex_unlock(&c->table->lock);
     if (!is_parked)
@@ -318,8 +323,8 @@ static bool item_handle(struct client *k, const struct m2s_item *item, struct er
 {
     struct str bytes = {item->bytes, item->n};
     switch (item->kind) {
-    case M2S_MESSAGE:
-        return message(k, bytes, e);
+    case M2S_MESSAGE: /* within half an answer there is no place for it */
+        return k->is_large || message(k, bytes, e);
     case M2S_RESPONSE:
         return response(k, bytes, e);
     case M2S_CHUNK:

@@ -8,14 +8,6 @@
 
 #define META_PREFIX "io.modelcontextprotocol/"
 
-static struct str member(struct str object, const char *name)
-{
-    struct jwant want = {.name = str_c(name)};
-    struct err ignored;
-    return !str_is_absent(object) && jscan_object(object, &want, 1, &ignored) ? want.value
-                                                                              : STR_NONE;
-}
-
 static struct str finish(struct arena *a, struct buf *out)
 {
     struct str text = buf_ok(out) ? arena_dup(a, buf_str(out)) : STR_NONE;
@@ -110,7 +102,7 @@ bool m2s_stamp(struct arena *a, struct str result, struct str members, struct st
         buf_add_char(&text, ':');
         buf_add(&text, it.value);
     }
-    meta_write(&text, member(result, "_meta"), meta_member);
+    meta_write(&text, jscan_member(result, STR("_meta")), meta_member);
     buf_add_char(&text, '}');
     *out = finish(a, &text);
     return !str_is_absent(*out) || err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -121,7 +113,7 @@ bool m2s_stamp(struct arena *a, struct str result, struct str members, struct st
 int64_t m2s_error_code(struct str error)
 {
     int64_t code = 0;
-    struct str raw = member(error, "code");
+    struct str raw = jscan_member(error, STR("code"));
     return !str_is_absent(raw) && jscan_i64(raw, &code) ? code : 0;
 }
 
@@ -137,7 +129,8 @@ struct str m2s_error(struct arena *a, struct str error, struct str uri)
     };
     int64_t code = m2s_error_code(error);
     bool is_reserved = (code >= RESERVED_LOW && code <= RESERVED_HIGH) || code == URL_ELICITATION;
-    struct str data = member(error, "data"), message = member(error, "message");
+    struct str data = jscan_member(error, STR("data")),
+               message = jscan_member(error, STR("message"));
     /* SDK v1 says -32602 itself, and nothing more. */
     bool is_missing = (code == NO_RESOURCE || (code == INVALID_PARAMS && str_is_absent(data))) &&
                       !str_is_absent(uri);
@@ -152,7 +145,7 @@ struct str m2s_error(struct arena *a, struct str error, struct str uri)
     bool has_text = !str_is_absent(message) && jscan_type(message) == JTYPE_STRING;
     jout_kraw(&j, "message", has_text ? message : STR("\"\""));
     bool names_uri = !str_is_absent(data) && jscan_type(data) == JTYPE_OBJECT &&
-                     !str_is_absent(member(data, "uri"));
+                     !str_is_absent(jscan_member(data, STR("uri")));
     if (is_missing && names_uri) {
         jout_kraw(&j, "data", data);
     } else {
@@ -174,22 +167,23 @@ struct str m2s_error(struct arena *a, struct str error, struct str uri)
 
 struct str m2s_server_info(struct str initialize)
 {
-    return member(initialize, "serverInfo");
+    return jscan_member(initialize, STR("serverInfo"));
 }
 
 bool m2s_server_has(struct str initialize, const char *capability, const char *flag)
 {
-    struct str found = member(member(initialize, "capabilities"), capability);
+    struct str found =
+        jscan_member(jscan_member(initialize, STR("capabilities")), str_c(capability));
     if (str_is_absent(found) || jscan_type(found) != JTYPE_OBJECT)
         return false;
-    struct str value = flag ? member(found, flag) : found;
+    struct str value = flag ? jscan_member(found, str_c(flag)) : found;
     return !str_is_absent(value) && (!flag || jscan_type(value) == JTYPE_TRUE);
 }
 
 bool m2s_discover(struct arena *a, struct str initialize, struct str *out, struct err *e)
 {
-    struct str capabilities = member(initialize, "capabilities");
-    struct str instructions = member(initialize, "instructions");
+    struct str capabilities = jscan_member(initialize, STR("capabilities"));
+    struct str instructions = jscan_member(initialize, STR("instructions"));
     struct str info = m2s_meta_member(a, m2s_server_info(initialize));
     struct buf text;
     struct jout j;

@@ -64,9 +64,11 @@ struct proxied {
     bool is_streaming;   /* the answer to the client is an event stream ... */
     bool is_stream_open; /* ... that has begun */
     struct buf early;    /* its events before that */
-    bool is_reserved;    /* a place in the audit queue is ours */
-    bool is_cancelled;   /* by the client's notifications/cancelled: it wants no answer */
-    bool is_in_call;     /* past the envelope: failures are answered in-band */
+    struct replay *replay; /* its events after that, for a client that comes back; or NULL */
+    bool is_reserved;      /* a place in the audit queue is ours */
+    bool is_cancelled;     /* by the client's notifications/cancelled: it wants no answer */
+    bool is_connect_retry; /* a person was sent to authorize, and the client asks again */
+    bool is_in_call;       /* past the envelope: failures are answered in-band */
     struct audit_row row;
 };
 
@@ -83,6 +85,18 @@ bool proxied_may_see(const struct proxied *p, enum policy_action action, struct 
 /* Asks p->client what a session server wants to know and posts its answer. False: the call is over.
  */
 bool proxied_ask(struct proxied *p, const struct rpc_message *m, struct err *e) must_use;
+
+/* ---- proxied_connect.c ---- */
+/* Takes what only answers proxied_connect out of a stateless client's retry. */
+bool proxied_connect_read(struct proxied *p, struct err *e) must_use;
+/* What can be answered before that authorization: sessions, and the tools that are known already.
+ * False: nothing, and *e stays. */
+bool proxied_connect_waits(struct proxied *p, struct err *e) must_use;
+/* A session that began so: may this request go to the server, of whatever era it is? */
+bool proxied_connect_passes(const struct proxied *p);
+/* Answers a failure that a person's authorization at the server would mend: URL elicitation where
+ * the client declared it, else a text with the address. False: it is not such a one. */
+bool proxied_connect(struct proxied *p, struct err *e);
 
 /* ---- proxied_view.c ---- */
 /* The URIs of a whole response as the aggregate shows them. Unchanged without a view. */
@@ -156,6 +170,11 @@ void proxied_remember(struct proxied *p);
 /* Hands a stream that may last (GET, subscriptions/listen) over to a small record, without this
  * fiber. Takes x. */
 bool proxied_relay(struct proxied *p, struct exchange *x, struct err *e) must_use;
+
+/* May who opened a stream still have it? connection_id absent: an aggregate's, which looks after
+ * its members itself. A store that does not answer is no evidence. Waits. */
+bool proxied_still_holds(struct services *sv, struct arena *a, const struct caller *before,
+                         struct str connection_id);
 
 /* The same without a server's stream behind it: begins with `first`; on_close(arg) once, when it is
  * over. http_stream_push feeds it. */

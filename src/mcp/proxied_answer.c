@@ -10,6 +10,7 @@
 #include "mcp/m2s_parts.h"
 #include "mcp/m2s_result.h"
 #include "mcp/proxied.h"
+#include "mcp/resume.h"
 #include "mcp/upstream_resume.h"
 
 /* Up to here an answer is held and judged whole; beyond, it streams through the filter in bounded
@@ -61,6 +62,8 @@ bool proxied_event(struct proxied *p, struct str message, struct err *e)
                err_set(e, ERR_TOO_LARGE, "the server's events are larger than %zu bytes",
                        (size_t)2 * LIMIT_SSE_EVENT);
     }
+    if (p->replay)
+        return resume_event(p, message, e);
     struct buf out;
     buf_init(&out, (size_t)2 * LIMIT_SSE_EVENT);
     sse_write_event(&out, STR("message"), STR_NONE, message);
@@ -86,7 +89,8 @@ bool proxied_stream_open(struct proxied *p, struct err *e)
         return false;
     p->is_stream_open = true;
     http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));
-    return p->early.n == 0 || http_stream_write(p->rq, buf_str(&p->early), e);
+    return (p->early.n == 0 || http_stream_write(p->rq, buf_str(&p->early), e)) &&
+           resume_begin(p, e);
 }
 
 static bool on_wait(void *arg, struct err *e)
@@ -163,7 +167,7 @@ static bool on_message(void *arg, const struct rpc_message *m, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct str text;
     bool is_good = proxied_translate(p, a, m, &text, e);
-    if (is_good && m->kind == RPC_REQUEST && p->client && p->view)
+    if (is_good && m->kind == RPC_REQUEST && p->client && (p->view || p->is_pooled))
         is_good = proxied_ask(p, m, e);
     else if (is_good && m->kind == RPC_REQUEST && (str_is_absent(text) || !p->is_streaming))
         proxied_refuse_request(p, m);

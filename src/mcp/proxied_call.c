@@ -10,6 +10,7 @@
 #include "mcp/inflight.h"
 #include "mcp/m2s.h"
 #include "mcp/proxied.h"
+#include "mcp/resume.h"
 #include "mcp/s2m.h"
 #include "mcp/upstream.h"
 #include "mcp/upstream_send.h"
@@ -23,7 +24,8 @@ static bool wrong_audience(struct proxied *p, struct err *e)
 {
     p->entry = NULL;
     err_set(e, ERR_UNAUTHENTICATED, "the access token is for another address");
-    return err_detail(e, "its audience is %.*s", STR_FMT(p->caller->audience_connection_id));
+    err_detail(e, "its audience is %.*s", STR_FMT(p->caller->audience_connection_id));
+    return false;
 }
 
 static bool find_connection(struct proxied *p, struct err *e)
@@ -87,7 +89,8 @@ static bool ask_server(struct proxied *p, struct err *e)
     struct exchange *x = proxied_forward(p, &head, e);
     if (!x)
         return false;
-    if (p->kind == METHOD_LISTEN && head.status == 200 &&
+    /* What has no connection of its own has no stream that could outlive it. */
+    if (p->kind == METHOD_LISTEN && !p->rq->inner && head.status == 200 &&
         upstream_body_kind(&head) == UPSTREAM_EVENTS) {
         if (proxied_record(p, "ok", NULL, 0, e))
             return proxied_relay(p, x, e);
@@ -110,7 +113,7 @@ static bool pass_once(struct proxied *p, struct err *e)
         return err_set(e, ERR_METHOD_NOT_FOUND, "Method not found: initialize");
     if (p->kind == METHOD_INITIALIZE)
         return proxied_initialize(p, e);
-    if (p->client && !p->view)
+    if (p->client && !p->view && !proxied_connect_passes(p))
         return s2m_request(p, e);
     bool is_answered = false;
     if (!choose_era(p, e))
@@ -167,9 +170,10 @@ static bool pass_request(struct proxied *p, struct err *e)
 static bool pass_on(struct proxied *p, struct err *e)
 {
     p->is_in_call = true;
-    if (!proxied_reserve(p, e) || !proxied_decide(p, e) ||
-        !credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
+    if (!proxied_reserve(p, e) || !proxied_connect_read(p, e) || !proxied_decide(p, e))
         return false;
+    if (!credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
+        return proxied_connect_waits(p, e);
     switch (p->in.msg.kind) {
     case RPC_NOTIFICATION:
         return proxied_notification(p, e);
@@ -230,6 +234,8 @@ static void challenge(struct http_request *rq, const struct err *e)
 void proxied_fail(struct proxied *p, struct err *e)
 {
     struct err record_error;
+    if (p->is_in_call && e->code == ERR_TOO_LARGE)
+        e->code = ERR_UPSTREAM; /* the client's own message was small enough to be read */
     /* A refusal before the call began (an unknown connection) is recorded too, if there is a
      * message to speak of. */
     if (!p->is_reserved && !p->is_in_call && p->in.msg.kind == RPC_REQUEST &&
@@ -248,13 +254,19 @@ void proxied_fail(struct proxied *p, struct err *e)
         buf_init(&event, LIMIT_BODY_SMALL);
         rpc_error_from(&out, p->in.msg.id, p->in.era != ERA_STATELESS, e);
         sse_write_event(&event, STR("message"), STR_NONE, buf_str(&out));
-        if (!p->is_cancelled) /* who cancelled wants no answer (MCP 2025-11-25, Cancellation) */
+        struct err ignored;
+        if (p->replay && !p->is_cancelled)
+            (void)!resume_event(p, buf_str(&out), &ignored);
+        else if (!p->is_cancelled) /* who cancelled wants no answer (MCP 2025-11-25, Cancellation)
+                                    */
             (void)!http_stream_push(p->rq, buf_str(&event)); /* nor does a client that left */
         buf_end(&out);
         buf_end(&event);
         http_stream_end(p->rq);
         return;
     }
+    if (proxied_connect(p, e))
+        return;
     challenge(p->rq, e);
     inbound_fail(p->rq, &p->in, failure_status(p, e), e);
 }
@@ -293,6 +305,7 @@ static void run(struct proxied *p, bool (*step)(struct proxied *p, struct err *e
             cancel_pooled(
                 p); /* after the record and the answer: the server may be slow to take it */
     }
+    resume_end(p);
     if (p->is_reserved)
         audit_release(p->sv->audit);
     credential_end(&p->cred);
@@ -309,8 +322,9 @@ static void post_one(struct http_request *rq)
     run(&p, pass);
 }
 
-static bool version_of(struct http_request *rq, struct str *version, struct err *e)
+bool proxied_admit(struct http_request *rq, struct str *version, struct err *e)
 {
+    *version = STR_NONE;
     struct proxied p = {.rq = rq, .sv = rq->context, .a = rq->arena, .caller = rq->user};
     struct str handle = str_trim(http_request_header(rq, STR("Mcp-Session-Id")));
     p.in.era = ERA_SESSION;
@@ -325,7 +339,7 @@ static bool version_of(struct http_request *rq, struct str *version, struct err 
 void proxied_post(struct http_request *rq)
 {
     if (rpc_is_batch(rq->body))
-        batch_post(rq, version_of, post_one);
+        batch_post(rq, proxied_admit, post_one);
     else
         post_one(rq);
 }
@@ -342,13 +356,27 @@ static bool find_session(struct proxied *p, struct err *e)
                        "%.*s needs the Mcp-Session-Id of an initialized session; use POST",
                        STR_FMT(p->rq->method_name));
     return bind_session(p, handle, e) &&
-           credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e);
+           (p->client || /* kept here: it needs no credential */
+            credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e));
 }
 
-static struct exchange *stream_ask(struct proxied *p, struct http_answer_head *head, struct err *e)
+/* Where the server's stream broke off, if the client wants to go on from there. */
+static struct str origin_of(struct proxied *p)
+{
+    struct replay *r;
+    struct str origin = STR_NONE;
+    if (resume_is_get(p->rq, p->session.key, &r))
+        origin = replay_origin(r, p->a);
+    replay_release(r);
+    return origin;
+}
+
+static struct exchange *stream_ask(struct proxied *p, struct str last_event_id,
+                                   struct http_answer_head *head, struct err *e)
 {
     struct upstream_message m;
     proxied_message(p, &m);
+    m.last_event_id = last_event_id;
     m.http_method = STR("GET");
     m.idle_ms = m.total_ms = -1;
     return upstream_send(p->sv, p->a, &m, head, e);
@@ -357,14 +385,20 @@ static struct exchange *stream_ask(struct proxied *p, struct http_answer_head *h
 static bool open_stream(struct proxied *p, struct err *e)
 {
     struct http_answer_head head;
+    bool is_done;
     if (!find_session(p, e))
         return false;
+    struct str key = p->client ? client_session_key(p->client) : p->session.key;
+    if (!resume_call(p->rq, key, p->entry->conn.id, &is_done, e))
+        return false;
+    if (is_done)
+        return true;
     if (p->client)
         return s2m_stream(p, e);
-    struct exchange *x = stream_ask(p, &head, e);
-    if (x && head.status == 404 && proxied_revive(p)) {
+    struct exchange *x = stream_ask(p, origin_of(p), &head, e);
+    if (x && ((head.status == 404 && proxied_revive(p)) || head.status == 400)) {
         exchange_close(x);
-        x = stream_ask(p, &head, e);
+        x = stream_ask(p, STR_NONE, &head, e);
     }
     if (!x)
         return false;
@@ -388,6 +422,7 @@ static bool end_session(struct proxied *p, struct err *e)
         return s2m_end(p, e);
     session_kill(p->sv->sessions, p->session.key); /* whatever the server thinks of it */
     inflight_cancel_session(p->sv->inflight, p->session.key);
+    replay_forget(p->sv->replays, p->session.key);
     upstream_session_end(p->sv, p->a, p->entry, &p->cred, p->session.downstream_id,
                          p->session.version);
     http_answer(p->rq, 204, STR_NONE, STR_NONE);

@@ -19,18 +19,6 @@ static void edit(struct edits *list, struct str span, struct str with)
         list->v[list->n++] = (struct rpc_edit){span, with};
 }
 
-static struct str quoted(struct arena *a, struct str text)
-{
-    struct buf out;
-    struct jout j;
-    buf_init(&out, LIMIT_BODY_MCP);
-    jout_init(&j, &out);
-    jout_str(&j, text);
-    struct str raw = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
-    buf_end(&out);
-    return raw;
-}
-
 /* A bare request that goes to a stateless server gets the _meta that such servers require of every
  * request. */
 static void edit_meta(struct proxied *p, struct edits *list)
@@ -72,7 +60,7 @@ bool proxied_body(struct proxied *p, struct str *out, struct err *e)
     else if (!str_is_absent(m->progress_token))
         edit(&list, m->progress_token, p->hop_token);
     if (p->tool && !str_is_absent(p->tool->renamed_to))
-        edit(&list, m->name, quoted(p->a, p->tool->name));
+        edit(&list, m->name, rpc_quote(p->a, p->tool->name));
     bool is_list = p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS;
     if (is_list && !str_is_absent(m->cursor)) {
         struct str raw;
@@ -100,6 +88,13 @@ bool proxied_ids_choose(struct proxied *p, struct err *e)
     return !str_is_absent(p->hop_id) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
+/* Tools act, and nobody knows what a method does that is not MCP's; the rest reads or sets. */
+static bool is_repeatable(const struct proxied *p)
+{
+    return p->in.msg.kind == RPC_REQUEST && p->kind != METHOD_TOOL_CALL &&
+           p->kind != METHOD_OTHER && p->kind != METHOD_LISTEN;
+}
+
 void proxied_message(struct proxied *p, struct upstream_message *m)
 {
     bool is_own = !str_is_absent(p->session.key);
@@ -108,6 +103,7 @@ void proxied_message(struct proxied *p, struct upstream_message *m)
                                    .principal = p->caller->principal,
                                    .http_method = STR("POST"),
                                    .era = p->era,
+                                   .is_repeatable = is_repeatable(p),
                                    .rq = p->rq};
     if (p->era == ERA_STATELESS) {
         m->version = p->in.era == ERA_STATELESS ? p->in.version : STR(MCP_STATELESS_LATEST);

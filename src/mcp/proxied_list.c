@@ -143,8 +143,13 @@ static bool definitions_record(struct proxied *p, struct str array, struct err *
         if (!known || !str_eq(known->hash, tools[i].hash))
             n_news++;
     }
-    return n_news == 0 || connection_tools_record(p->sv->db, p->a, p->entry->conn.org_id,
-                                                  p->entry->conn.id, tools, n, clock_wall_ms(), e);
+    if (n_news == 0)
+        return true;
+    if (!connection_tools_record(p->sv->db, p->a, p->entry->conn.org_id, p->entry->conn.id, tools,
+                                 n, clock_wall_ms(), e))
+        return false;
+    registry_tools_note(p->entry, tools, n);
+    return true;
 }
 
 static bool list_rewrite(struct proxied *p, size_t list, struct str result, struct rpc_edit *edits,

@@ -8,6 +8,7 @@
 #include "mcp/client_sessions.h"
 #include "mcp/channel.h"
 #include "mcp/proxied_call.h"
+#include "mcp/replay.h"
 #include "mcp/sessions.h"
 #include "mcp/upstream.h"
 #include "mcp/upstream_pool.h"
@@ -54,8 +55,10 @@ static void reaper_run(void *arg)
     /* Ends when the worker's shutdown cancels it. */
     while (fiber_sleep_until(clock_mono_ms() + REAP_EVERY_MS, &e)) {
         reap_once(sv);
-        if (sv->worker == 0)
+        if (sv->worker == 0) {
             (void)client_sessions_reap(sv->clients, clock_wall_ms());
+            replay_reap(sv->replays, clock_mono_ms());
+        }
         /* What a burst of large answers left in the allocator goes back to the system. */
         if (sv->worker == 0)
             (void)malloc_trim(TRIM_KEEP_BYTES);

@@ -12,6 +12,7 @@
 #include "mcp/aggregate.h"
 #include "mcp/proxied.h"
 #include "mcp/proxied_call.h"
+#include "mcp/resume.h"
 
 enum { WATCH_EVERY_MS = 500, CHECK_ARENA = 4 * 1024 * 1024 };
 
@@ -19,9 +20,11 @@ struct relay {
     struct list link;          /* in the worker's list of relays */
     uint64_t serial;           /* names it across waits */
     uint64_t checked_epoch;    /* of the store, when its credential last held */
+    bool is_expired;           /* its credential was, when it was last checked */
     struct proxied p;          /* a copy: the fiber that made it is gone */
     struct exchange *exchange; /* NULL once it has ended */
     struct sse_parser parser;
+    struct replay *replay;      /* of a session's own stream; else NULL */
     void (*on_over)(void *arg); /* of a stream without an exchange */
     void *arg;
 };
@@ -43,8 +46,10 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
         is_good = proxied_translate(&r->p, a, &message, &text, e);
     if (is_good && !str_is_absent(text)) {
         buf_init(&out, (size_t)2 * LIMIT_SSE_EVENT);
-        sse_write_event(&out, STR("message"), STR_NONE, text);
+        resume_write(&out, r->replay, text);
         is_good = buf_ok(&out) && http_stream_push(r->p.rq, buf_str(&out));
+        if (r->replay)
+            (void)replay_add(r->replay, text, clock_mono_ms());
         buf_end(&out);
     }
     arena_end(a);
@@ -71,6 +76,9 @@ static void on_close(void *arg)
     list_remove(&r->link);
     exchange_close(r->exchange);
     r->exchange = NULL;
+    if (r->replay)
+        replay_note_origin(r->replay, buf_str(&r->parser.last_id));
+    replay_release(r->replay);
     sse_parser_end(&r->parser);
     if (r->on_over)
         r->on_over(r->arg);
@@ -88,6 +96,8 @@ static struct relay *relay_begin(struct proxied *p, struct err *e)
     http_set_header(p->rq, STR("X-Accel-Buffering"), STR("no"));
     if (!http_stream_begin(p->rq, 200, STR("text/event-stream"), -1, e))
         return NULL;
+    if (!str_is_absent(p->session.key)) /* may wait: before anybody else sees the record */
+        r->replay = resume_get(p->rq, p->session.key);
     r->p = *p;
     r->p.cred = (struct credential){0}; /* it has been sent; the fiber wipes its own */
     /* The request's body ends with its fiber, and these point into it. Nothing here needs them:
@@ -136,7 +146,8 @@ static struct relay *relay_unchecked(struct services *sv, uint64_t epoch)
     LIST_FOR(pos, &sv->relays)
     {
         struct relay *r = CONTAINER_OF(pos, struct relay, link);
-        if (r->checked_epoch != epoch)
+        bool is_over = !r->is_expired && caller_is_expired(r->p.caller, clock_wall_ms());
+        if (r->checked_epoch != epoch || is_over)
             return r;
     }
     return NULL;
@@ -153,9 +164,8 @@ static struct relay *relay_find(struct services *sv, uint64_t serial)
     return NULL;
 }
 
-/* False when the stream must end. A store that does not answer is no evidence. */
-static bool still_holds(struct services *sv, struct arena *a, const struct caller *before,
-                        struct str connection_id)
+bool proxied_still_holds(struct services *sv, struct arena *a, const struct caller *before,
+                         struct str connection_id)
 {
     const struct caller *now;
     struct registry_entry *entry;
@@ -175,14 +185,15 @@ static bool still_holds(struct services *sv, struct arena *a, const struct calle
 static void relay_check(struct services *sv, struct relay *r, uint64_t epoch)
 {
     struct arena *a = arena_new(CHECK_ARENA);
-    if (!a)
-        return;
     uint64_t serial = r->serial;
     struct caller before = *r->p.caller;
     r->checked_epoch = epoch;
+    r->is_expired = caller_is_expired(&before, clock_wall_ms());
+    if (!a)
+        return;
     before.client_id = arena_dup(a, before.client_id);
     struct str connection_id = r->p.entry ? arena_dup(a, r->p.entry->conn.id) : STR_NONE;
-    if (!still_holds(sv, a, &before, connection_id)) {
+    if (!proxied_still_holds(sv, a, &before, connection_id)) {
         r = relay_find(sv, serial);
         if (r)
             http_stream_end(r->p.rq);

@@ -6,36 +6,43 @@
 #include "mcp/proxied.h"
 #include "mcp/upstream.h"
 
-/* One request of Tulle's own in the session `m` names; the answer is read to its end. */
+/* One request of Tulle's own in the session `m` names; the answer is read to its end. *session: the
+ * id that the answer names, empty for none. */
 static bool ask(struct proxied *p, struct upstream_message *m, struct str method, struct str params,
-                struct http_answer_head *head, struct upstream_response *r, struct err *e)
+                struct str *session, struct upstream_response *r, struct err *e)
 {
+    struct http_answer_head head;
     struct str id = hop_id_fresh(p->a, p->sv->worker);
     m->body =
         arena_printf(p->a, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"%.*s\",\"params\":%.*s}",
                      STR_FMT(id), STR_FMT(method), STR_FMT(params));
     if (str_is_absent(id) || str_is_absent(m->body))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, m, head, e);
-    return x && upstream_status_check(head, false, e) &&
-           upstream_reply_read(p->a, x, head, id, LIMIT_ANSWER_HELD, NULL, r, e);
+    auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, m, &head, e);
+    if (!x)
+        return false;
+    /* The headers are the exchange's, which ends here. */
+    *session =
+        arena_dup(p->a, http_header_get(head.headers, head.n_headers, STR("Mcp-Session-Id")));
+    return upstream_status_check(&head, false, e) &&
+           upstream_reply_read(p->a, x, &head, id, LIMIT_ANSWER_HELD, NULL, r, e);
 }
 
 static bool session_start(struct proxied *p, const struct session_memory *known,
                           struct upstream_message *m, struct err *e)
 {
     struct http_answer_head head;
-    struct upstream_response r;
+    struct upstream_response r = {0};
     struct jwant wants[] = {{.name = STR("protocolVersion")}};
     m->session_id = m->version = STR_NONE;
-    if (!ask(p, m, STR("initialize"), known->hello, &head, &r, e))
+    struct str id = STR_NONE;
+    if (!ask(p, m, STR("initialize"), known->hello, &id, &r, e))
         return false;
-    struct str id = http_header_get(head.headers, head.n_headers, STR("Mcp-Session-Id"));
     if (id.n == 0 || str_is_absent(r.result) || !jscan_object(r.result, wants, 1, e) ||
         str_is_absent(wants[0].value) || !jscan_string(p->a, wants[0].value, &m->version) ||
         era_of_version(m->version) != ERA_SESSION)
         return err_set(e, ERR_UPSTREAM, "the server opened no new session");
-    m->session_id = arena_dup(p->a, id);
+    m->session_id = id;
     m->body = STR("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
     auto_free(exchange_closep) struct exchange *x = upstream_send(p->sv, p->a, m, &head, e);
     return x != NULL && upstream_status_check(&head, true, e);
@@ -45,19 +52,18 @@ static bool session_start(struct proxied *p, const struct session_memory *known,
 static void restore(struct proxied *p, const struct session_memory *known,
                     struct upstream_message *m)
 {
-    struct http_answer_head head;
     struct upstream_response r;
     struct err ignored;
-    struct str params;
+    struct str params, unchanged;
     if (!str_is_absent(known->level)) {
         params = arena_printf(p->a, "{\"level\":%.*s}", STR_FMT(known->level));
         if (!str_is_absent(params))
-            (void)!ask(p, m, STR("logging/setLevel"), params, &head, &r, &ignored);
+            (void)!ask(p, m, STR("logging/setLevel"), params, &unchanged, &r, &ignored);
     }
     for (size_t i = 0; i < known->n_uris; i++) {
         params = arena_printf(p->a, "{\"uri\":%.*s}", STR_FMT(known->uris[i]));
         if (!str_is_absent(params))
-            (void)!ask(p, m, STR("resources/subscribe"), params, &head, &r, &ignored);
+            (void)!ask(p, m, STR("resources/subscribe"), params, &unchanged, &r, &ignored);
     }
 }
 

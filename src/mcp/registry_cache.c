@@ -175,6 +175,31 @@ const struct connection_tool *registry_tool_as_seen(const struct registry_entry 
     return tool && str_is_absent(tool->renamed_to) ? tool : NULL;
 }
 
+static void tool_note(struct registry_entry *entry, const struct connection_tool *seen)
+{
+    struct connection_tool *known = map_get(entry->tools, seen->name);
+    if (known && str_eq(known->hash, seen->hash))
+        return;
+    struct str hash = arena_dup(entry->keep, seen->hash);
+    if (known && !str_is_absent(hash))
+        known->hash = hash;
+    if (known || str_is_absent(hash))
+        return;
+    struct connection_tool *made = arena_alloc(entry->keep, sizeof(*made));
+    struct str name = arena_dup(entry->keep, seen->name);
+    if (!made || str_is_absent(name))
+        return;
+    *made = (struct connection_tool){.name = name, .hash = hash, .enabled = true};
+    (void)!map_set(entry->tools, name, made, NULL);
+}
+
+void registry_tools_note(struct registry_entry *entry, const struct connection_tool *tools,
+                         size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        tool_note(entry, &tools[i]);
+}
+
 enum effect registry_tool_effect(const struct connection_tool *tool)
 {
     if (!tool || str_is_absent(tool->effect))

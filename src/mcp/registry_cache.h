@@ -52,6 +52,10 @@ bool registry_hold(struct arena *a, struct registry_entry *entry) must_use;
 const struct connection_tool *registry_tool(const struct registry_entry *entry, struct str name);
 const struct connection_tool *registry_tool_as_seen(const struct registry_entry *entry,
                                                     struct str seen_name);
+/* The store has recorded these: they are no news to this worker any more. What does not fit into
+ * memory stays news. */
+void registry_tools_note(struct registry_entry *entry, const struct connection_tool *tools,
+                         size_t n);
 /* Its mark as the policy wants it. */
 enum effect registry_tool_effect(const struct connection_tool *tool);
 

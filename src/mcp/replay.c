@@ -49,6 +49,8 @@ struct replay_table {
     struct map *by_session;
     uint64_t next_number;
     size_t bytes;
+    size_t n_calls; /* running */
+    bool is_ending;
 };
 
 struct replay_table *replay_table_new(void)
@@ -98,19 +100,27 @@ static void unref(struct replay *r)
 
 static void wake(struct replay *r)
 {
-    if (r->reader)
+    if (r->reader && !r->table->is_ending)
         wakeup_set(r->reader);
+}
+
+static void over(struct replay *r)
+{
+    if (!r->is_over && r->kind == REPLAY_CALL)
+        r->table->n_calls--;
+    r->is_over = true;
 }
 
 /* Takes a stream out of its session. */
 static void stream_forget(struct replay *r)
 {
     struct session *s = r->session;
+    ensure(s != NULL);
     list_remove(&r->link);
     s->n_streams--;
     s->bytes -= r->bytes;
     r->session = NULL;
-    r->is_over = true;
+    over(r);
     wake(r);
     unref(r);
 }
@@ -129,6 +139,7 @@ void replay_table_free(struct replay_table *t)
 {
     if (!t)
         return;
+    t->is_ending = true; /* the loops of those who read are gone */
     map_free(t->by_session, session_free);
     pthread_mutex_destroy(&t->lock);
     free(t);
@@ -200,9 +211,12 @@ static struct replay *stream_new(struct replay_table *t, struct session *s, enum
             return NULL;
         stream_forget(oldest);
     }
+    if (kind == REPLAY_CALL && t->n_calls >= LIMIT_REPLAY_CALLS)
+        return NULL;
     struct replay *r = calloc(1, sizeof(*r));
     if (!r)
         return NULL;
+    t->n_calls += kind == REPLAY_CALL ? 1 : 0;
     *r = (struct replay){.table = t,
                          .session = s,
                          .kind = kind,
@@ -256,11 +270,17 @@ enum replay_kind replay_kind_of(const struct replay *r)
     return r->kind; /* never changes */
 }
 
-/* ---- ids: "<number>-<seq>", hexadecimal ---- */
+/* ---- ids: "c" (call) or "g" (GET), then "<number>-<seq>", hexadecimal ---- */
+
+bool replay_id_is_call(struct str id)
+{
+    return id.n > 0 && id.p[0] == 'c';
+}
 
 void replay_id(const struct replay *r, uint64_t seq, char id[REPLAY_ID_SIZE])
 {
-    (void)snprintf(id, REPLAY_ID_SIZE, "%016" PRIx64 "-%" PRIx64, r->number, seq);
+    (void)snprintf(id, REPLAY_ID_SIZE, "%c%016" PRIx64 "-%" PRIx64,
+                   r->kind == REPLAY_GET ? 'g' : 'c', r->number, seq);
 }
 
 static bool hex_read(struct str text, uint64_t *out)
@@ -284,7 +304,7 @@ struct replay *replay_find(struct replay_table *t, struct str session_key, struc
     uint64_t number;
     size_t dash = str_find_char(event_id, '-');
     struct replay *found = NULL;
-    if (dash == SIZE_MAX || !hex_read(str_slice(event_id, 0, dash), &number) ||
+    if (dash == SIZE_MAX || dash == 0 || !hex_read(str_slice(event_id, 1, dash - 1), &number) ||
         !hex_read(str_slice(event_id, dash + 1, SIZE_MAX), seq))
         return NULL;
     pthread_mutex_lock(&t->lock);
@@ -350,7 +370,7 @@ uint64_t replay_next_seq(const struct replay *r)
 void replay_finish(struct replay *r, int64_t now)
 {
     pthread_mutex_lock(&r->table->lock);
-    r->is_over = true;
+    over(r);
     r->used_at = now;
     wake(r);
     pthread_mutex_unlock(&r->table->lock);
@@ -385,6 +405,16 @@ void replay_read(struct replay *r, struct wakeup *reader)
     wakeup_unref(r->reader);
     r->reader = wakeup_ref(reader);
     r->is_taken = true;
+    pthread_mutex_unlock(&r->table->lock);
+}
+
+void replay_unread(struct replay *r, const struct wakeup *reader)
+{
+    pthread_mutex_lock(&r->table->lock);
+    if (r->reader == reader) {
+        wakeup_unref(r->reader);
+        r->reader = NULL;
+    }
     pthread_mutex_unlock(&r->table->lock);
 }
 

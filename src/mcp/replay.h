@@ -20,9 +20,11 @@ void replay_table_free(struct replay_table *t);
 enum replay_kind {
     REPLAY_CALL, /* the answer to one POST */
     REPLAY_GET,  /* the session's own stream; one, over all its connections */
+    REPLAY_PIPE, /* what one fiber writes and another reads; nobody resumes it */
 };
 /* The stream to write to, held (replay_release). NULL: there is no room for another: the answer
- * cannot be resumed. Times are clock_mono_ms. */
+ * cannot be resumed (LIMIT_REPLAY_STREAMS of the session, LIMIT_REPLAY_CALLS running ones). Times
+ * are clock_mono_ms. */
 struct replay *replay_open(struct replay_table *t, struct str session_key, enum replay_kind kind,
                            int64_t now) must_use;
 /* The stream that an event id names, held; *seq is the event's number. NULL: none of this session,
@@ -34,8 +36,10 @@ void replay_release(struct replay *r); /* NULL is fine */
 enum replay_kind replay_kind_of(const struct replay *r);
 
 enum { REPLAY_ID_SIZE = 40 };
-/* The id of an event, NUL-ended. */
+/* The id of an event, NUL-ended; seq 0: before the first. */
 void replay_id(const struct replay *r, uint64_t seq, char id[REPLAY_ID_SIZE]);
+/* Does this text look like the id of an event of a call? */
+bool replay_id_is_call(struct str id);
 /* Keeps a message, the oldest give way; returns its number, counted from 1. Any thread. */
 uint64_t replay_add(struct replay *r, struct str message, int64_t now);
 /* The number that the next message will have. */
@@ -56,6 +60,8 @@ enum replay_step replay_next(struct replay *r, struct arena *a, uint64_t *seq,
 /* Who reads now: woken at each message and at the end. A later reader takes the place of an earlier
  * one, which is woken too and finds that it has been replaced. */
 void replay_read(struct replay *r, struct wakeup *reader);
+/* It reads no more: it is not woken again. */
+void replay_unread(struct replay *r, const struct wakeup *reader);
 bool replay_is_reader(const struct replay *r, const struct wakeup *reader);
 /* True when somebody other than the stream's first connection reads. */
 bool replay_is_taken(const struct replay *r);

@@ -7,19 +7,11 @@
 #include "json/jout.h"
 #include "json/jscan.h"
 #include "mcp/inflight.h"
+#include "mcp/replay.h"
 #include "mcp/upstream_era.h"
 
 #define SERVER_INFO "io.modelcontextprotocol/serverInfo"
 #define TASKS       "io.modelcontextprotocol/tasks"
-
-static struct str member(struct str object, const char *name)
-{
-    struct jwant want = {.name = str_c(name)};
-    struct err ignored;
-    bool is_read = !str_is_absent(object) && jscan_type(object) == JTYPE_OBJECT &&
-                   jscan_object(object, &want, 1, &ignored);
-    return is_read ? want.value : STR_NONE;
-}
 
 /* A registration that was changed is another server. */
 static struct client_who who_of(struct proxied *p)
@@ -50,7 +42,7 @@ static void extensions_write(struct jout *j, struct str extensions)
 
 static struct str capabilities_of(struct proxied *p, struct str discover)
 {
-    struct str offered = member(discover, "capabilities");
+    struct str offered = jscan_member(discover, STR("capabilities"));
     struct buf out;
     struct jout j;
     struct jiter it;
@@ -76,8 +68,8 @@ static struct str capabilities_of(struct proxied *p, struct str discover)
 static struct str result_write(struct proxied *p, struct str discover,
                                const struct client_hello *hello)
 {
-    struct str info = member(member(discover, "_meta"), SERVER_INFO);
-    struct str instructions = member(discover, "instructions");
+    struct str info = jscan_member(jscan_member(discover, STR("_meta")), STR(SERVER_INFO));
+    struct str instructions = jscan_member(discover, STR("instructions"));
     struct buf out;
     struct jout j;
     buf_init(&out, LIMIT_ANSWER_HELD);
@@ -127,17 +119,14 @@ static bool hello_read(struct proxied *p, struct client_hello *hello, struct err
     return true;
 }
 
-bool s2m_initialize(struct proxied *p, struct err *e)
+static bool session_begin(struct proxied *p, struct str discover, bool is_waiting, struct err *e)
 {
-    struct str discover = STR_NONE, handle, text;
+    struct str handle, text;
     struct client_hello hello = {0};
     struct client_who who = who_of(p);
-    if (!upstream_era_find(p->sv, p->a, p->entry, &p->cred, &p->era, &discover, e))
-        return false;
-    if (p->era != ERA_STATELESS || str_is_absent(discover))
-        return err_set(e, ERR_UPSTREAM, "the server answers neither initialize nor discover");
     if (!hello_read(p, &hello, e))
         return false;
+    hello.is_waiting = is_waiting;
     hello.offered = capabilities_of(p, discover);
     text = str_is_absent(hello.offered) ? STR_NONE : result_write(p, discover, &hello);
     if (str_is_absent(text) || str_is_absent(who.audience))
@@ -152,6 +141,26 @@ bool s2m_initialize(struct proxied *p, struct err *e)
     http_set_header(p->rq, STR("Mcp-Session-Id"), handle);
     http_answer(p->rq, 200, STR("application/json"), text);
     return true;
+}
+
+bool s2m_initialize(struct proxied *p, struct err *e)
+{
+    struct str discover = STR_NONE;
+    if (!upstream_era_find(p->sv, p->a, p->entry, &p->cred, &p->era, &discover, e))
+        return false;
+    if (p->era != ERA_STATELESS || str_is_absent(discover))
+        return err_set(e, ERR_UPSTREAM, "the server answers neither initialize nor discover");
+    return session_begin(p, discover, false, e);
+}
+
+bool s2m_initialize_waiting(struct proxied *p, struct str why, struct err *e)
+{
+    struct str text = rpc_quote(p->a, why);
+    struct str discover = arena_printf(
+        p->a, "{\"capabilities\":{\"tools\":{}},\"instructions\":%.*s}", STR_FMT(text));
+    return str_is_absent(text) || str_is_absent(discover)
+               ? err_set(e, ERR_UNAVAILABLE, "out of memory")
+               : session_begin(p, discover, true, e);
 }
 
 bool s2m_bind(struct proxied *p, struct str handle, struct err *e)
@@ -187,8 +196,8 @@ static bool set_level(struct proxied *p, struct err *e)
 
 static bool subscribe(struct proxied *p, struct err *e)
 {
-    struct str subscribe =
-        member(member(client_session_hello(p->client)->offered, "resources"), "subscribe");
+    struct str subscribe = jscan_member(
+        jscan_member(client_session_hello(p->client)->offered, STR("resources")), STR("subscribe"));
     struct str uri = p->in.msg.uri_text;
     if (str_is_absent(subscribe) || jscan_type(subscribe) != JTYPE_TRUE)
         return err_set(e, ERR_METHOD_NOT_FOUND, "this server offers no resource subscriptions");
@@ -275,6 +284,7 @@ bool s2m_end(struct proxied *p, struct err *e unused_arg)
 {
     client_session_end(p->client);
     inflight_cancel_session(p->sv->inflight, client_session_key(p->client));
+    replay_forget(p->sv->replays, client_session_key(p->client));
     http_answer(p->rq, 204, STR_NONE, STR_NONE);
     return true;
 }

@@ -12,6 +12,9 @@
 
 /* initialize, answered from the server's server/discover; opens the session. */
 bool s2m_initialize(struct proxied *p, struct err *e) must_use;
+/* initialize at a server that a person must authorize Tulle at first: opens the session without the
+ * server, whose tools are all that it has. why: for people and models. */
+bool s2m_initialize_waiting(struct proxied *p, struct str why, struct err *e) must_use;
 /* Opens the client's handle into p->client. ERR_SESSION_NOT_FOUND. */
 bool s2m_bind(struct proxied *p, struct str handle, struct err *e) must_use;
 /* A request of p->client's. Everything that sees the server goes through s2m_call. */

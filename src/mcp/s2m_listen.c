@@ -96,15 +96,6 @@ static void give_up(struct listen *l)
 
 /* ---- what the server says ---- */
 
-static struct str member(struct str object, struct str name)
-{
-    struct jwant want = {.name = name};
-    struct err ignored;
-    bool is_read = !str_is_absent(object) && jscan_type(object) == JTYPE_OBJECT &&
-                   jscan_object(object, &want, 1, &ignored);
-    return is_read ? want.value : STR_NONE;
-}
-
 static bool is_true(struct str value)
 {
     return !str_is_absent(value) && jscan_type(value) == JTYPE_TRUE;
@@ -112,13 +103,13 @@ static bool is_true(struct str value)
 
 static void acknowledged(struct listen *l, struct arena *a, const struct rpc_message *m)
 {
-    struct str honoured = member(m->params, STR("notifications"));
-    struct str uris = member(honoured, STR("resourceSubscriptions"));
+    struct str honoured = jscan_member(m->params, STR("notifications"));
+    struct str uris = jscan_member(honoured, STR("resourceSubscriptions"));
     struct jiter it;
     bool has_uris = false;
     unsigned now = 0;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        now |= is_true(member(honoured, kinds[i].kind)) ? 1U << i : 0;
+        now |= is_true(jscan_member(honoured, kinds[i].kind)) ? 1U << i : 0;
     if (!str_is_absent(uris) && jscan_type(uris) == JTYPE_ARRAY)
         for (jscan_iter(&it, uris); jscan_next(&it);) {
             struct str uri;
@@ -224,7 +215,7 @@ static bool body_write(struct listen *l, struct arena *a, struct str id, struct 
     jout_init(&j, &out);
     jout_object(&j);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (is_true(member(member(offered, kinds[i].capability), STR("listChanged")))) {
+        if (is_true(jscan_member(jscan_member(offered, kinds[i].capability), STR("listChanged")))) {
             jout_key(&j, kinds[i].kind);
             jout_bool(&j, true);
         }

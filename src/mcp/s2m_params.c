@@ -13,15 +13,6 @@ enum { DEPTH_MAX = 16 };
 static const int64_t INTEGER_MAX =
     9007199254740991; /* 2^53 - 1: what every client counts exactly */
 
-static struct str member(struct str object, struct str name)
-{
-    struct jwant want = {.name = name};
-    struct err ignored;
-    bool is_read = !str_is_absent(object) && jscan_type(object) == JTYPE_OBJECT &&
-                   jscan_object(object, &want, 1, &ignored);
-    return is_read ? want.value : STR_NONE;
-}
-
 /* ---- may a client follow this schema? ---- */
 
 struct names {
@@ -44,7 +35,7 @@ static bool is_token(struct str s)
 static bool annotation_is_valid(struct arena *a, struct names *names, struct str schema,
                                 struct str annotation)
 {
-    struct str type = member(schema, STR("type")), name;
+    struct str type = jscan_member(schema, STR("type")), name;
     if (!jscan_string(a, annotation, &name) || !is_token(name) || str_is_absent(type) ||
         !(jscan_string_eq(type, STR("string")) || jscan_string_eq(type, STR("integer")) ||
           jscan_string_eq(type, STR("boolean"))) ||
@@ -111,7 +102,7 @@ bool s2m_tool_is_valid(struct arena *a, struct str definition)
     struct names names = {.n = 0};
     if (str_find(definition, STR(ANNOTATION)) == SIZE_MAX)
         return true;
-    struct str schema = member(definition, STR("inputSchema"));
+    struct str schema = jscan_member(definition, STR("inputSchema"));
     return str_is_absent(schema) || schema_is_valid(a, &names, schema, false, true, 0);
 }
 
@@ -148,14 +139,14 @@ struct collecting {
 static void collect(struct collecting *c, struct str schema, struct str arguments, int depth)
 {
     struct jiter it;
-    struct str properties = member(schema, STR("properties"));
+    struct str properties = jscan_member(schema, STR("properties"));
     if (depth > DEPTH_MAX || str_is_absent(properties) || jscan_type(properties) != JTYPE_OBJECT)
         return;
     for (jscan_iter(&it, properties); jscan_next(&it);) {
-        struct str key, name, annotation = member(it.value, STR(ANNOTATION));
+        struct str key, name, annotation = jscan_member(it.value, STR(ANNOTATION));
         if (!jscan_string(c->arena, it.key, &key))
             continue;
-        struct str value = member(arguments, key);
+        struct str value = jscan_member(arguments, key);
         if (str_is_absent(value))
             continue;
         if (jscan_type(value) == JTYPE_OBJECT)
@@ -180,7 +171,7 @@ bool s2m_params(struct arena *a, struct str definition, struct str arguments,
 {
     struct collecting c = {.arena = a, .headers = headers};
     if (!str_is_absent(arguments) && str_find(definition, STR(ANNOTATION)) != SIZE_MAX)
-        collect(&c, member(definition, STR("inputSchema")), arguments, 0);
+        collect(&c, jscan_member(definition, STR("inputSchema")), arguments, 0);
     *n = c.n;
     return !c.is_over || err_set(e, ERR_INVALID, "the tool wants more than %d Mcp-Param headers",
                                  (int)LIMIT_PARAM_HEADERS);

@@ -6,19 +6,10 @@
 
 /* ---- schemas and structured content ---- */
 
-static struct str member(struct str object, struct str name)
-{
-    struct jwant want = {.name = name};
-    struct err ignored;
-    bool is_read = !str_is_absent(object) && jscan_type(object) == JTYPE_OBJECT &&
-                   jscan_object(object, &want, 1, &ignored);
-    return is_read ? want.value : STR_NONE;
-}
-
 /* Session clients know outputs that are objects only; anything else is shown as {"result": it}. */
 static bool is_wrapped(struct str output_schema)
 {
-    struct str type = member(output_schema, STR("type"));
+    struct str type = jscan_member(output_schema, STR("type"));
     return !str_is_absent(output_schema) &&
            (str_is_absent(type) || !jscan_string_eq(type, STR("object")));
 }
@@ -31,7 +22,7 @@ static void schema_wrap(struct jout *j, struct str schema)
     jout_object(j);
     jout_kstr(j, "type", STR("object"));
     for (size_t i = 0; i < ARRAY_LEN(moved); i++) {
-        struct str value = member(schema, str_c(moved[i]));
+        struct str value = jscan_member(schema, str_c(moved[i]));
         if (!str_is_absent(value))
             jout_kraw(j, moved[i], value);
     }
@@ -65,7 +56,7 @@ static void tools_write(struct jout *j, struct arena *a, struct str tools)
     for (jscan_iter(&it, tools); jscan_next(&it);) {
         if (!s2m_tool_is_valid(a, it.value))
             continue;
-        if (is_wrapped(member(it.value, STR("outputSchema"))))
+        if (is_wrapped(jscan_member(it.value, STR("outputSchema"))))
             tool_write(j, it.value);
         else
             jout_raw(j, it.value);
@@ -85,7 +76,7 @@ static void result_write(struct jout *j, struct proxied *p, struct str result)
 {
     struct jiter it;
     bool wraps =
-        p->kind == METHOD_TOOL_CALL && is_wrapped(member(p->definition, STR("outputSchema")));
+        p->kind == METHOD_TOOL_CALL && is_wrapped(jscan_member(p->definition, STR("outputSchema")));
     jout_object(j);
     for (jscan_iter(&it, result); jscan_next(&it);) {
         if (is_stateless_only(it.key))
@@ -109,7 +100,7 @@ static void result_write(struct jout *j, struct proxied *p, struct str result)
 
 bool s2m_project(struct proxied *p, struct str text, struct str *out, struct err *e)
 {
-    struct str result = member(text, STR("result"));
+    struct str result = jscan_member(text, STR("result"));
     *out = text;
     if (str_is_absent(result) || jscan_type(result) != JTYPE_OBJECT)
         return true;
@@ -158,7 +149,7 @@ struct str s2m_failure(struct proxied *p, struct str message)
 
 static struct str capability_missing(struct proxied *p, struct str data)
 {
-    struct str required = member(data, STR("requiredCapabilities"));
+    struct str required = jscan_member(data, STR("requiredCapabilities"));
     if (!p->in.accepts_sse)
         return s2m_failure(p, STR("the server has to ask the client something, and the client's "
                                   "connection cannot carry requests (its Accept lacks "
@@ -191,7 +182,7 @@ struct str s2m_error(struct proxied *p, struct str error)
     if (!jscan_object(error, wants, ARRAY_LEN(wants), &ignored) || str_is_absent(wants[0].value) ||
         !jscan_i64(wants[0].value, &code))
         code = -32603;
-    bool is_about_uri = !str_is_absent(member(wants[2].value, STR("uri")));
+    bool is_about_uri = !str_is_absent(jscan_member(wants[2].value, STR("uri")));
     if (code == -32021)
         return capability_missing(p, wants[2].value);
     if (code == -32602 && str_eq(p->in.msg.method, STR("resources/read")) && is_about_uri)

@@ -60,6 +60,7 @@ static bool ask_once(struct asking *q, struct upstream_reply *out, struct err *e
                                                                     : q->session.version,
                                  .session_id = q->session.id,
                                  .method = q->ask->method,
+                                 .is_repeatable = !str_eq(q->ask->method, STR("tools/call")),
                                  .name = q->ask->name,
                                  .first_byte_ms = q->ask->timeout_ms,
                                  .total_ms = q->ask->timeout_ms};

@@ -159,6 +159,7 @@ bool upstream_era_find(struct services *sv, struct arena *a, struct registry_ent
         .era = ERA_STATELESS,
         .version = STR(MCP_STATELESS_LATEST),
         .method = STR("server/discover"),
+        .is_repeatable = true,
         .first_byte_ms = LIMIT_PROBE_MS,
         .total_ms = LIMIT_PROBE_MS,
     };
@@ -229,6 +230,7 @@ bool upstream_session_start_as(struct services *sv, struct arena *a, struct regi
             STR_FMT(id), MCP_SESSION_LATEST,
             STR_FMT(str_is_absent(capabilities) ? STR("{}") : capabilities), TULLE_VERSION),
         .era = ERA_SESSION,
+        .is_repeatable = true,
         .first_byte_ms = LIMIT_PROBE_MS,
         .total_ms = (int64_t)2 * LIMIT_PROBE_MS,
     };

@@ -12,6 +12,7 @@
 #include "io/fiber.h"
 #include "log/metrics.h"
 #include "mcp/breaker.h"
+#include "mcp/channel.h"
 #include "mcp/upstream_era.h"
 #include "mcp/upstream_send.h"
 
@@ -127,6 +128,16 @@ static void forget(struct upstream_health *h, struct str connection_id)
     pthread_mutex_unlock(&h->lock);
 }
 
+/* A probe that never went out, for want of the store or memory, is not tried again at once. */
+static void put_off(struct upstream_health *h, const struct due *d)
+{
+    pthread_mutex_lock(&h->lock);
+    struct patient *p = map_get(h->patients, str_c(d->connection_id));
+    if (p && p->breaker.state != BREAKER_CLOSED && p->breaker.retry_at_ms <= d->now_ms)
+        p->breaker.retry_at_ms = d->now_ms + BREAKER_PROBE_MS;
+    pthread_mutex_unlock(&h->lock);
+}
+
 /* What comes of it is noted on its way like that of any call. */
 static void probe(struct services *sv, struct arena *a, const struct due *d)
 {
@@ -137,7 +148,8 @@ static void probe(struct services *sv, struct arena *a, const struct due *d)
             forget(sv->health, str_c(d->connection_id));
         return;
     }
-    if (!entry->conn.enabled) {
+    /* What is reached over a channel by now says itself how it fares. */
+    if (!entry->conn.enabled || channel_is_used(entry)) {
         forget(sv->health, str_c(d->connection_id));
         return;
     }
@@ -169,6 +181,7 @@ static void prober_run(void *arg)
             if (!a)
                 break;
             probe(sv, a, &d);
+            put_off(sv->health, &d);
             arena_end(a);
         }
     }
@@ -214,10 +227,11 @@ static void well(struct services *sv, struct registry_entry *entry, int status)
     bool is_refused = status == 401 || status == 403;
     if (h->n_patients > 0)
         forget(h, entry->conn.id);
-    /* One person's credential says nothing about the server. */
-    if (is_refused && str_eq(entry->conn.credential_scope, STR("organization")))
+    /* One person's credential says nothing about the server, and a probe has none. */
+    if (is_refused && fiber_self() != sv->prober &&
+        str_eq(entry->conn.credential_scope, STR("organization")))
         status_set(sv, entry, "needs_authorization");
-    else if (!is_refused && status < 500)
+    else if (is_refused ? str_eq(entry->conn.status, STR("down")) : status < 500)
         status_set(sv, entry, "healthy");
 }
 

@@ -9,9 +9,13 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "crypto/hash.h"
+#include "io/fiber.h"
 #include "log/metrics.h"
+#include "mcp/fair_count.h"
 #include "mcp/upstream.h"
 #include "mcp/wakeup.h"
+
+enum { EVICTION_ARENA = 4 * 1024 * 1024 };
 
 /* Under the pool's lock, but for `session` while it is being opened, which the opener owns. */
 struct pooled {
@@ -135,19 +139,45 @@ static bool census_visit(struct str key, void *value, void *arg)
     return false;
 }
 
+static bool fair_visit(struct str key, void *value, void *arg)
+{
+    const struct pooled *s = value;
+    if (!s->is_opening && s->pins == 0)
+        fair_count_add(arg, s->user_id, key, s->used_at);
+    return false;
+}
+
+/* Whose session gives way when the pool is full: of the person with most of them, so that nobody
+ * keeps others out. Called with the lock held. Absent: all are in use. */
+static struct pooled *fair_take(struct session_pool *p, struct str newcomer)
+{
+    struct fair_count count;
+    fair_count_begin(&count);
+    map_each(p->by_key, fair_visit, &count);
+    struct str key = fair_count_victim(&count, newcomer);
+    struct pooled *victim = str_is_absent(key) ? NULL : map_take(p->by_key, key);
+    fair_count_end(&count);
+    return victim;
+}
+
 /* Puts a place for a session in, within the caps: the longest unused one of the same principal
- * makes room and is given in *evicted. Called with the lock held. */
+ * makes room, or that of whoever has most, and is given in *evicted. Called with the lock held. */
 static struct pooled *place_locked(struct session_pool *p, struct arena *a, struct str key,
                                    const struct registry_entry *entry, struct str principal,
                                    struct pooled_ref *evicted, struct err *e)
 {
     struct census census = {.entry = entry, .principal = principal};
     map_each(p->by_key, census_visit, &census);
-    if (census.n >= LIMIT_SESSIONS_PRINCIPAL && !str_is_absent(census.oldest_key)) {
-        struct pooled *oldest = map_take(p->by_key, census.oldest_key);
-        ref_copy(a, oldest, evicted);
-        pooled_free(oldest);
-    } else if (census.n >= LIMIT_SESSIONS_PRINCIPAL || map_count(p->by_key) >= LIMIT_SESSIONS) {
+    bool is_full = map_count(p->by_key) >= LIMIT_SESSIONS;
+    struct pooled *victim = NULL;
+    if (census.n >= LIMIT_SESSIONS_PRINCIPAL && !str_is_absent(census.oldest_key))
+        victim = map_take(p->by_key, census.oldest_key);
+    else if (census.n < LIMIT_SESSIONS_PRINCIPAL && is_full)
+        victim = fair_take(p, user_of(principal));
+    if (victim) {
+        ref_copy(a, victim, evicted);
+        pooled_free(victim);
+    } else if (census.n >= LIMIT_SESSIONS_PRINCIPAL || is_full) {
         err_set(e, ERR_UNAVAILABLE, "too many downstream sessions are open; try again later");
         return NULL;
     }
@@ -173,6 +203,45 @@ static void waiters_finish(struct pooled *s, const struct err *failure)
             w->failure = *failure;
         wakeup_set(w->wakeup);
     }
+}
+
+/* A session that gave way ends at its server too, which may be another one and take its time. */
+struct eviction {
+    struct services *sv;
+    struct arena *arena;
+    struct pooled_ref ref;
+};
+
+static void eviction_run(void *arg)
+{
+    struct eviction *v = arg;
+    struct arena *a = v->arena;
+    struct registry_entry *entry;
+    struct err ignored; /* a connection that is gone cannot be asked */
+    if (registry_get(v->sv, a, v->ref.org_id, v->ref.connection_id, &entry, &ignored))
+        upstream_end_sessions(v->sv, a, entry, &v->ref, 1);
+    arena_end(a);
+}
+
+static void evicted_end(struct services *sv, const struct pooled_ref *evicted)
+{
+    if (str_is_absent(evicted->session.id))
+        return;
+    struct arena *a = arena_new(EVICTION_ARENA);
+    struct eviction *v = a ? arena_alloc(a, sizeof(*v)) : NULL;
+    if (!v) {
+        arena_end(a); /* the server ends it when it is idle */
+        return;
+    }
+    *v = (struct eviction){.sv = sv,
+                           .arena = a,
+                           .ref = {.org_id = arena_dup(a, evicted->org_id),
+                                   .connection_id = arena_dup(a, evicted->connection_id),
+                                   .user_id = arena_dup(a, evicted->user_id),
+                                   .session = {.id = arena_dup(a, evicted->session.id),
+                                               .version = arena_dup(a, evicted->session.version)}}};
+    if (!fiber_start(sv->loop, eviction_run, v, NULL, NULL))
+        arena_end(a);
 }
 
 /* Opens the session of a place that is in the map. */
@@ -270,8 +339,7 @@ bool session_pool_get(struct services *sv, struct arena *a, struct registry_entr
         if (!has_place)
             return false;
         bool is_open = open_place(sv, a, entry, cred, key, who, out, e);
-        if (!str_is_absent(evicted.session.id))
-            upstream_end_sessions(sv, a, entry, &evicted, 1);
+        evicted_end(sv, &evicted);
         return is_open;
     }
 }

@@ -52,6 +52,8 @@ bool upstream_response_parse(struct arena *a, struct str text, struct str id,
     if (str_is_absent(wants[1].value) == str_is_absent(wants[2].value))
         return err_set(e, ERR_UPSTREAM,
                        "the server's answer must have either a result or an error");
+    if (!str_is_absent(wants[2].value) && jscan_type(wants[2].value) != JTYPE_OBJECT)
+        return err_set(e, ERR_UPSTREAM, "the server's error is not an object");
     *out = (struct upstream_response){
         .text = text, .id = wants[0].value, .result = wants[1].value, .error = wants[2].value};
     return true;

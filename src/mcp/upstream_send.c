@@ -1,6 +1,8 @@
 /* Outgoing calls to MCP servers. */
 #include "mcp/upstream_send.h"
 
+#include "auth/downstream/access.h"
+#include "auth/downstream/discover.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -109,15 +111,16 @@ bool upstream_call_build(struct arena *a, const struct upstream_message *m, stru
                               .headers = list->v,
                               .n_headers = list->n,
                               .body = m->body,
+                              .is_repeatable = m->is_repeatable,
                               .first_byte_ms = m->first_byte_ms,
                               .idle_ms = m->idle_ms,
                               .total_ms = m->total_ms};
     return true;
 }
 
-static struct exchange *send_by_http(struct services *sv, struct arena *a,
-                                     const struct upstream_message *m,
-                                     struct http_answer_head *head, struct err *e)
+static struct http_exchange *send_once(struct services *sv, struct arena *a,
+                                       const struct upstream_message *m,
+                                       struct http_answer_head *head, struct err *e)
 {
     struct http_call call;
     if (!upstream_call_build(a, m, m->entry->conn.url, &call, e))
@@ -127,6 +130,33 @@ static struct exchange *send_by_http(struct services *sv, struct arena *a,
     int64_t began_ms = clock_mono_ms();
     struct http_exchange *x = http_open(sv->http, &call, head, e);
     upstream_health_note(sv, m->entry, x ? head->status : 0, e, clock_mono_ms() - began_ms);
+    return x;
+}
+
+/* A 401 says that the message was not taken: with another token it may be sent once more. A 403 may
+ * say what is missing. */
+static struct exchange *send_by_http(struct services *sv, struct arena *a,
+                                     const struct upstream_message *m,
+                                     struct http_answer_head *head, struct err *e)
+{
+    auto_free(credential_end) struct credential fresh = {0};
+    struct upstream_message again = *m;
+    struct downstream_challenge says;
+    struct err ignored;
+    struct http_exchange *x = send_once(sv, a, m, head, e);
+    if (!x || m->credential->generation == 0)
+        return exchange_of_http(x, e);
+    struct str given = http_header_get(head->headers, head->n_headers, STR("WWW-Authenticate"));
+    if (head->status == 403 && !str_is_absent(given) &&
+        downstream_challenge_read(a, given, &says) && str_eq(says.error, STR("insufficient_scope")))
+        downstream_access_want(sv, a, &m->entry->conn, m->credential->owner, says.scope);
+    if (head->status != 401 || !credential_renew(sv, a, m->entry, m->credential, &fresh, &ignored))
+        return exchange_of_http(x, e);
+    http_close(x);
+    again.credential = &fresh;
+    x = send_once(sv, a, &again, head, e);
+    if (x && head->status == 401)
+        downstream_access_refused(sv, a, &m->entry->conn, fresh.owner, fresh.generation);
     return exchange_of_http(x, e);
 }
 
@@ -150,11 +180,10 @@ static struct exchange *fall_back(struct services *sv, struct arena *a,
 {
     struct http_answer_head sse_head;
     struct err ignored;
-    m->entry->is_sse = true;
     struct exchange *sse = channel_send(sv, a, m, &sse_head, &ignored);
-    m->entry->is_sse = sse != NULL;
     if (!sse)
         return x;
+    m->entry->is_sse = true; /* not before: others are under way with this entry */
     exchange_close(x);
     *head = sse_head;
     return sse;

@@ -22,6 +22,7 @@ struct upstream_message {
         *rq; /* whose trace it continues and whose Mcp-Param-* headers go along; may be NULL */
     const struct http_header *params; /* Mcp-Param-* headers instead of those of rq; NULL: none */
     size_t n_params;
+    bool is_repeatable; /* does no harm when it arrives twice */
     int64_t first_byte_ms, idle_ms,
         total_ms; /* 0: the defaults of http_client; idle -1: may be silent */
 };

@@ -42,6 +42,9 @@ static void answer_unrouted(struct http_request *rq)
         return;
     }
     if (match == ROUTE_METHOD) {
+        allow = arena_dup(rq->arena, allow); /* the router's memory */
+        if (!guard_method(rq, allow))
+            return;
         http_set_header(rq, STR("Allow"), allow);
         err_set(&e, ERR_METHOD_NOT_ALLOWED, "%.*s is not offered at this address",
                 STR_FMT(str_slice(rq->method_name, 0, 20)));

@@ -16,7 +16,8 @@
 #include "routes/table.h"
 
 #define CORS_HEADERS                                                                               \
-    "Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Last-Event-ID, "   \
+    "Authorization, X-API-Key, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, "       \
+    "Last-Event-ID, "                                                                              \
     "Mcp-Method, Mcp-Name"
 #define CORS_EXPOSED "Mcp-Session-Id, WWW-Authenticate, X-Request-Id"
 
@@ -121,6 +122,12 @@ static bool preflight_origin(struct http_request *rq, struct str methods)
     return false;
 }
 
+bool guard_method(struct http_request *rq, struct str methods)
+{
+    return str_is_absent(http_request_header(rq, STR("Origin"))) || csrf_origin_is_own(rq) ||
+           preflight_origin(rq, methods);
+}
+
 void guard_preflight(struct http_request *rq, struct str methods)
 {
     struct str list = arena_dup(rq->arena, methods); /* the router's memory */
@@ -144,10 +151,14 @@ void guard_preflight(struct http_request *rq, struct str methods)
 
 /* ---- credentials ---- */
 
-/* The token of "Authorization: Bearer TOKEN", or STR_NONE. */
+/* The token of "Authorization: Bearer TOKEN", or the key of "X-API-Key: KEY", or STR_NONE. */
 static struct str bearer_of(const struct http_request *rq)
 {
     struct str value = str_trim(http_request_header(rq, STR("Authorization")));
+    struct str key = str_trim(http_request_header(rq, STR("X-API-Key")));
+    /* Keys may come by a header of their own; one of the two, and tokens never. */
+    if (str_is_absent(value) && str_starts(key, STR("tulle_key_")))
+        return key;
     if (!str_ieq(str_slice(value, 0, 7), STR("Bearer ")))
         return STR_NONE;
     return str_trim(str_slice(value, 7, SIZE_MAX));
@@ -212,7 +223,8 @@ static bool guard_session_api(struct http_request *rq)
 static bool guard_management(struct http_request *rq)
 {
     bool has_session = !str_is_absent(session_cookie_value(rq, session_cookie_name(rq)));
-    bool has_header = !str_is_absent(http_request_header(rq, STR("Authorization")));
+    bool has_header = !str_is_absent(http_request_header(rq, STR("Authorization"))) ||
+                      !str_is_absent(http_request_header(rq, STR("X-API-Key")));
     return has_session && !has_header ? guard_session_api(rq) : guard_bearer(rq, true);
 }
 

@@ -28,5 +28,7 @@ enum guard {
 bool guard_admit(struct http_request *rq, const struct route *route) must_use;
 /* Answers a CORS preflight for a known path. */
 void guard_preflight(struct http_request *rq, struct str methods);
+/* Origin alone: for requests to a known path by a method that it does not have. False: answered. */
+bool guard_method(struct http_request *rq, struct str methods) must_use;
 /* Host alone: for requests that match no route. False: answered. */
 bool guard_host(struct http_request *rq) must_use;

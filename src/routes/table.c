@@ -2,7 +2,10 @@
  * logs. No row, no route. */
 #include "routes/table.h"
 
+#include "auth/downstream/client.h"
 #include "auth/oauth/authorize.h"
+#include "auth/oauth/device.h"
+#include "auth/oauth/id_token.h"
 #include "auth/oauth/metadata.h"
 #include "auth/oauth/register.h"
 #include "auth/oauth/revoke.h"
@@ -13,33 +16,48 @@
 #include "mcp/aggregate.h"
 #include "mcp/local_server.h"
 #include "mcp/proxied_call.h"
+#include "mcp/sse_client.h"
 #include "routes/guards.h"
 #include "routes/health.h"
 #include "routes/pages_account.h"
+#include "routes/pages_connections.h"
 #include "routes/pages_invite.h"
 #include "routes/pages_login.h"
 #include "routes/pages_server.h"
 #include "routes/pages_setup.h"
 #include "routes/tools_http.h"
 
+/* Clients of the first revision come through the same addresses. */
+static void mcp_door(struct http_request *rq, const struct sse_door *door)
+{
+    if (sse_client_serve(rq, door))
+        return;
+    if (rq->method == HTTP_POST)
+        door->post(rq);
+    else if (rq->method == HTTP_GET)
+        door->get(rq);
+    else if (door->delete_session)
+        door->delete_session(rq);
+}
+
+static void mcp_management(struct http_request *rq)
+{
+    static const struct sse_door door = {local_server_admit, local_server_post, local_server_get,
+                                         NULL};
+    mcp_door(rq, &door);
+}
+
 static void mcp_connection(struct http_request *rq)
 {
-    if (rq->method == HTTP_POST)
-        proxied_post(rq);
-    else if (rq->method == HTTP_GET)
-        proxied_get(rq);
-    else
-        proxied_delete(rq);
+    static const struct sse_door door = {proxied_admit, proxied_post, proxied_get, proxied_delete};
+    mcp_door(rq, &door);
 }
 
 static void mcp_aggregate(struct http_request *rq)
 {
-    if (rq->method == HTTP_POST)
-        aggregate_post(rq);
-    else if (rq->method == HTTP_GET)
-        aggregate_get(rq);
-    else
-        aggregate_delete(rq);
+    static const struct sse_door door = {aggregate_admit, aggregate_post, aggregate_get,
+                                         aggregate_delete};
+    mcp_door(rq, &door);
 }
 
 static void mcp_connection_or_virtual(struct http_request *rq)
@@ -87,9 +105,23 @@ const struct route route_table[] = {
     {"POST", "/oauth/token", GUARD_OPEN, LIMIT_BODY_FORM, token_post, "/oauth/token"},
     {"POST", "/token", GUARD_OPEN, LIMIT_BODY_FORM, token_post, "/token"},
     {"POST", "/oauth/revoke", GUARD_OPEN, LIMIT_BODY_FORM, revoke_post, "/oauth/revoke"},
+    {"POST", "/oauth/device_authorization", GUARD_OPEN, LIMIT_BODY_FORM, device_authorize,
+     "/oauth/device_authorization"},
+    {"GET", "/device", GUARD_SESSION, LIMIT_BODY_SMALL, device_page, "/device"},
+    {"POST", "/device", GUARD_SESSION, LIMIT_BODY_FORM, device_post, "/device"},
+    {"GET POST", "/oauth/userinfo", GUARD_OPEN, LIMIT_BODY_FORM, userinfo_answer,
+     "/oauth/userinfo"},
     {"POST", "/oauth/introspect", GUARD_PUBLIC, LIMIT_BODY_FORM, introspect_post,
      "/oauth/introspect"},
-    {"POST", "/mcp", GUARD_MANAGEMENT, LIMIT_BODY_MCP, local_server_post, "/mcp"},
+    {"GET", "/oauth/client-metadata.json", GUARD_OPEN, LIMIT_BODY_SMALL, downstream_client_document,
+     "/oauth/client-metadata.json"},
+    {"GET", "/oauth/connect/callback", GUARD_PAGE, LIMIT_BODY_SMALL, page_connect_return,
+     "/oauth/connect/callback"},
+    {"GET", "/oauth/connect/:connection", GUARD_SESSION, LIMIT_BODY_SMALL, page_connect_get,
+     "/oauth/connect/:connection"},
+    {"POST", "/oauth/connect/:connection", GUARD_SESSION, LIMIT_BODY_FORM, page_connect_post,
+     "/oauth/connect/:connection"},
+    {"POST GET", "/mcp", GUARD_MANAGEMENT, LIMIT_BODY_MCP, mcp_management, "/mcp"},
     {"POST GET DELETE", "/mcp/:connection", GUARD_BEARER, LIMIT_BODY_MCP, mcp_connection_or_virtual,
      "/mcp/:connection"},
     {"POST GET DELETE", "/mcp/hub", GUARD_BEARER, LIMIT_BODY_MCP, mcp_aggregate, "/mcp/hub"},
@@ -129,6 +161,10 @@ const struct route route_table[] = {
      "/account/servers/:connection"},
     {"POST", "/account/test", GUARD_SESSION, LIMIT_BODY_FORM, page_server_test_post,
      "/account/test"},
+    {"GET", "/account/connections", GUARD_SESSION, LIMIT_BODY_SMALL, page_connections_get,
+     "/account/connections"},
+    {"POST", "/account/connections", GUARD_SESSION, LIMIT_BODY_FORM, page_connections_post,
+     "/account/connections"},
     {"POST", "/account/keys", GUARD_SESSION, LIMIT_BODY_FORM, page_key_post, "/account/keys"},
 };
 const size_t n_routes = ARRAY_LEN(route_table);

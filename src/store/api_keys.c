@@ -12,10 +12,15 @@ static const struct db_stmt key_insert = {
     "INSERT INTO api_keys (" KEY_COLUMNS ", updated_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
-static const struct db_stmt key_by_hash = {"key_by_hash",
-                                           "SELECT " KEY_COLUMNS " FROM api_keys WHERE hash = $1 "
-                                           "AND (expires_at IS NULL OR expires_at > $2)",
-                                           DB_READ, 0};
+static const struct db_stmt key_by_hash = {
+    "key_by_hash",
+    "SELECT id, org_id, user_id, name, prefix, hash, scopes, tools, connection_ids, CASE WHEN hash "
+    "= "
+    "$1 OR expires_at < old_until THEN expires_at ELSE old_until END, last_used_at, created_at "
+    "FROM "
+    "api_keys WHERE (hash = $1 OR (old_hash = $1 AND old_until > $2)) AND (expires_at IS NULL OR "
+    "expires_at > $2)",
+    DB_READ, 0};
 static const struct db_stmt key_by_id = {
     "key_by_id", "SELECT " KEY_COLUMNS " FROM api_keys WHERE org_id = $1 AND id = $2", DB_READ, 0};
 static const struct db_stmt keys_of_org = {
@@ -31,10 +36,13 @@ static const struct db_stmt key_update = {
     "UPDATE api_keys SET name = $3, scopes = $4, tools = $5, connection_ids = $6, "
     "expires_at = $7, updated_at = $8 WHERE org_id = $1 AND id = $2",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
-static const struct db_stmt key_rotate = {
-    "key_rotate",
-    "UPDATE api_keys SET prefix = $3, hash = $4, updated_at = $5 WHERE org_id = $1 AND id = $2",
-    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt key_rotate = {"key_rotate",
+                                          "UPDATE api_keys SET prefix = $3, old_hash = CASE WHEN "
+                                          "CAST($5 AS BIGINT) IS NULL THEN NULL ELSE "
+                                          "hash END, old_until = CAST($5 AS BIGINT), hash = $4, "
+                                          "updated_at = $6 WHERE org_id = $1 AND id = "
+                                          "$2",
+                                          DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt key_delete = {"key_delete",
                                           "DELETE FROM api_keys WHERE org_id = $1 AND id = $2",
                                           DB_WRITE, DB_DURABLE | DB_INVALIDATES};
@@ -123,10 +131,12 @@ bool api_keys_update(struct db *db, struct arena *a, const struct api_key *k, in
 }
 
 bool api_keys_rotate(struct db *db, struct arena *a, struct str org_id, struct str id,
-                     struct str prefix, struct str hash, int64_t now, struct err *e)
+                     struct str prefix, struct str hash, int64_t old_until, int64_t now,
+                     struct err *e)
 {
     return rows_change(db, a, &key_rotate,
-                       DB_ARGS(A_STR(org_id), A_STR(id), A_STR(prefix), A_STR(hash), A_INT(now)),
+                       DB_ARGS(A_STR(org_id), A_STR(id), A_STR(prefix), A_STR(hash),
+                               A_TIME(old_until), A_INT(now)),
                        e);
 }
 

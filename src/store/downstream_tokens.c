@@ -108,8 +108,8 @@ bool downstream_requests_take(struct db *db, struct arena *a, struct str hash,
 
 #define TOKEN_COLUMNS                                                                              \
     "connection_id, user_id, issuer, scope, wanted_scope, expires_at, generation, lease_until, "   \
-    "failure, authorized_by, authorized_at, updated_at"
-enum { SEALED_COLUMN = 12 };
+    "failure, authorized_by, authorized_at, updated_at, lease_id"
+enum { SEALED_COLUMN = 13 };
 
 static const struct db_stmt token_clear = {
     "downstream_token_clear",
@@ -172,6 +172,7 @@ static void token_read(const struct db_rows *r, size_t row, void *item)
         .sealed = r->n_cols > SEALED_COLUMN ? db_text(r, row, SEALED_COLUMN) : STR_NONE,
         .expires_at = db_int(r, row, 5),
         .generation = db_int(r, row, 6),
+        .is_leased = !str_is_absent(db_text(r, row, 12)),
         .lease_until = db_int(r, row, 7),
         .failure = db_text(r, row, 8),
         .authorized_by = db_text(r, row, 9),
@@ -237,13 +238,13 @@ bool downstream_tokens_of(struct db *db, struct arena *a, struct str org_id,
     A_STR(org_id), A_STR((t)->connection_id), A_STR((t)->user_id), A_STR((t)->issuer)
 
 bool downstream_tokens_lease(struct db *db, struct arena *a, struct str org_id,
-                             const struct downstream_token *t, struct str lease_id, int64_t now,
-                             int64_t until, bool *is_ours, struct err *e)
+                             const struct downstream_token *t, const struct downstream_lease *lease,
+                             bool *is_ours, struct err *e)
 {
     struct db_rows r;
     if (!db_run(db, a, &token_lease,
-                DB_ARGS(TOKEN_KEY(org_id, t), A_INT(t->generation), A_STR(lease_id), A_INT(until),
-                        A_INT(now)),
+                DB_ARGS(TOKEN_KEY(org_id, t), A_INT(t->generation), A_STR(lease->id),
+                        A_INT(lease->until), A_INT(lease->now)),
                 &r, e))
         return false;
     *is_ours = r.n_affected == 1;

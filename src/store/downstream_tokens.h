@@ -52,7 +52,8 @@ struct downstream_token {
     struct str sealed;       /* absent in lists */
     int64_t expires_at;      /* of the access token, ms; 0: not said */
     int64_t generation;
-    int64_t lease_until; /* 0: nobody */
+    bool is_leased;      /* somebody refreshes it just now ... */
+    int64_t lease_until; /* ... until then; not leased: nobody tries before; 0: nobody did */
     struct str failure;  /* absent: good */
     struct str authorized_by;
     int64_t authorized_at, updated_at;
@@ -72,12 +73,16 @@ bool downstream_tokens_of(struct db *db, struct arena *a, struct str org_id,
                           struct str connection_id, struct downstream_token **out, size_t *n,
                           struct err *e) must_use;
 /*
- * The right to refresh this generation, until `until`: for one fiber of all workers and nodes.
+ * The right to refresh this generation, until lease->until: for one fiber of all workers and nodes.
  * *is_ours false: somebody else has it, or it has been refreshed already.
  */
+struct downstream_lease {
+    struct str id;
+    int64_t now, until; /* ms */
+};
 bool downstream_tokens_lease(struct db *db, struct arena *a, struct str org_id,
-                             const struct downstream_token *t, struct str lease_id, int64_t now,
-                             int64_t until, bool *is_ours, struct err *e) must_use;
+                             const struct downstream_token *t, const struct downstream_lease *lease,
+                             bool *is_ours, struct err *e) must_use;
 /* What a refresh gave: t's scope, sealed, expires_at and updated_at, as the next generation.
  * ERR_CONFLICT: the lease is no longer ours. */
 bool downstream_tokens_renew(struct db *db, struct arena *a, struct str org_id,

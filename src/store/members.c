@@ -20,8 +20,14 @@ static const struct db_stmt member_delete = {
     "member_delete",
     "DELETE FROM members WHERE org_id = $1 AND user_id = $2 AND (is_owner = 0 OR " OTHER_OWNER ")",
     DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt member_keys_hand = {
+    "member_keys_hand", "UPDATE api_keys SET user_id = $3 WHERE org_id = $1 AND user_id = $2",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt member_credentials_delete = {
     "member_credentials_delete", "DELETE FROM credentials WHERE org_id = $1 AND user_id = $2",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt member_downstream_delete = {
+    "member_downstream_delete", "DELETE FROM downstream_tokens WHERE org_id = $1 AND user_id = $2",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt member_set_roles = {
     "member_set_roles",
@@ -36,11 +42,15 @@ static const struct db_stmt member_by_id = {"member_by_id",
 static const struct db_stmt members_of_org = {
     "members_of_org",
     "SELECT " MEMBER_COLUMNS " FROM members m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1 "
+    "AND u.kind = 'person' "
     "AND (m.created_at, m.user_id) > (CAST($2 AS BIGINT), CAST($3 AS TEXT)) "
     "ORDER BY m.created_at, m.user_id LIMIT CAST($4 AS BIGINT)",
     DB_LIST, 0};
 static const struct db_stmt members_number = {
-    "members_number", "SELECT count(*) FROM members WHERE org_id = $1", DB_LIST, 0};
+    "members_number",
+    "SELECT count(*) FROM members m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1 AND "
+    "u.kind = 'person'",
+    DB_LIST, 0};
 
 static void member_read(const struct db_rows *r, size_t row, void *item)
 {
@@ -83,13 +93,22 @@ static bool last_owner_or_absent(struct db *db, struct arena *a, struct str org_
 bool members_remove(struct db *db, struct arena *a, struct str org_id, struct str user_id,
                     unused_arg int64_t now, struct err *e)
 {
+    return members_remove_handing(db, a, org_id, user_id, STR_NONE, e);
+}
+
+bool members_remove_handing(struct db *db, struct arena *a, struct str org_id, struct str user_id,
+                            struct str keys_to, struct err *e)
+{
     struct db_batch b;
     struct err own;
     e = e ? e : &own;
     db_batch_init(&b, a);
     db_batch_add(&b, &member_org_lock, DB_ARGS(A_STR(org_id)));
+    if (!str_is_absent(keys_to))
+        db_batch_add(&b, &member_keys_hand, DB_ARGS(A_STR(org_id), A_STR(user_id), A_STR(keys_to)));
     db_batch_add(&b, &member_delete, DB_ARGS(A_STR(org_id), A_STR(user_id))); /* and their keys */
     db_batch_add(&b, &member_credentials_delete, DB_ARGS(A_STR(org_id), A_STR(user_id)));
+    db_batch_add(&b, &member_downstream_delete, DB_ARGS(A_STR(org_id), A_STR(user_id)));
     if (db_batch_run(db, &b, NULL, e))
         return true;
     return rows_failed_at(e, &member_delete) ? last_owner_or_absent(db, a, org_id, user_id, e)

@@ -14,6 +14,10 @@ bool members_add(struct db *db, struct arena *a, struct str org_id, struct str u
 /* ERR_NOT_FOUND; ERR_UNPROCESSABLE when it would leave the organization without an owner. */
 bool members_remove(struct db *db, struct arena *a, struct str org_id, struct str user_id,
                     int64_t now, struct err *e) must_use;
+/* The same, but their API keys go to another member of the organization. ERR_CONFLICT: that is
+ * none. */
+bool members_remove_handing(struct db *db, struct arena *a, struct str org_id, struct str user_id,
+                            struct str keys_to, struct err *e) must_use;
 bool members_set_roles(struct db *db, struct arena *a, struct str org_id, struct str user_id,
                        struct str roles, int64_t now, struct err *e) must_use;
 bool members_get(struct db *db, struct arena *a, struct str org_id, struct str user_id,

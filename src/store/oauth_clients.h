@@ -8,12 +8,18 @@ struct oauth_client {
     struct str fingerprint;   /* hex SHA-256 of a public client's metadata; absent: confidential */
     struct str name;          /* as it calls itself: unverified; absent: none */
     struct str redirect_uris; /* separated by spaces */
-    struct str auth_method;   /* none client_secret_basic client_secret_post */
+    struct str auth_method;   /* none client_secret_basic client_secret_post private_key_jwt */
     struct str metadata;      /* JSON object as answered at registration */
     struct str secret_hash;   /* absent: public */
     struct str registration_hash; /* absent: public */
     int64_t consented_at;         /* 0: nobody has */
     int64_t created_at, updated_at;
+    struct str source;               /* registration, document (the id is its URL), organization */
+    struct str org_id;               /* whose client it is; absent: anybody's */
+    struct str service_account_id;   /* who it is with client credentials; absent: nobody */
+    struct str jwks;                 /* for private_key_jwt: {"keys":[...]}; absent: none */
+    struct str scope;                /* the most that client credentials give; absent: nothing */
+    int64_t fetched_at, fresh_until; /* of a document */
 };
 /* Inserts, or finds the public client with the same fingerprint: *out is what is there. */
 bool oauth_clients_register(struct db *db, struct arena *a, const struct oauth_client *c,
@@ -23,8 +29,24 @@ bool oauth_clients_get(struct db *db, struct arena *a, struct str id, struct oau
 /* The public client with this metadata. ERR_NOT_FOUND. */
 bool oauth_clients_by_fingerprint(struct db *db, struct arena *a, struct str fingerprint,
                                   struct oauth_client *out, struct err *e) must_use;
-/* Replaces what a client says of itself: name, redirect_uris, auth_method, metadata, fingerprint.
+/* Inserts a client of an organization. */
+bool oauth_clients_insert(struct db *db, struct arena *a, const struct oauth_client *c,
+                          struct err *e) must_use;
+/* Replaces name, redirect_uris, metadata, jwks, scope, secret_hash of an organization's client. */
+bool oauth_clients_change(struct db *db, struct arena *a, const struct oauth_client *c,
+                          struct err *e) must_use;
+/*
+ * Keeps what a metadata document says: inserts, or replaces what that client was. Where it may be
+ * sent back to or its keys changed, remembered consents end. ERR_CONFLICT: a client with this id
+ * did not come from a document.
  */
+bool oauth_clients_put_document(struct db *db, struct arena *a, const struct oauth_client *c,
+                                struct err *e) must_use;
+/* A fetch failed: the document that is kept is looked at again after fresh_until. */
+bool oauth_clients_keep_document(struct db *db, struct arena *a, struct str id, int64_t fresh_until,
+                                 struct err *e) must_use;
+/* Replaces what a client says of itself: name, redirect_uris, auth_method, metadata, fingerprint,
+ * jwks. */
 bool oauth_clients_update(struct db *db, struct arena *a, const struct oauth_client *c,
                           struct err *e) must_use;
 /* With its grants, codes, tokens and consents. */

@@ -11,7 +11,7 @@
 #define OF_USER "(CAST($2 AS TEXT) IS NULL OR g.user_id = CAST($2 AS TEXT))"
 #define CODE_COLUMNS                                                                               \
     "hash, request_id, org_id, user_id, client_id, grant_id, redirect_uri, challenge, resource, "  \
-    "scope, created_at, expires_at, used_at"
+    "scope, created_at, expires_at, used_at, nonce, auth_time"
 
 enum { CODE_KEPT_MS = 10 * 60 * 1000 }; /* a used code is remembered this long: replay */
 
@@ -67,7 +67,7 @@ static const struct db_stmt consent_put = {
 static const struct db_stmt code_insert = {
     "oauth_code_insert",
     "INSERT INTO oauth_codes (" CODE_COLUMNS ") "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL)",
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14)",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt codes_purge = {
     "oauth_codes_purge", "DELETE FROM oauth_codes WHERE expires_at < $1", DB_WRITE, 0};
@@ -176,7 +176,8 @@ bool oauth_codes_insert(struct db *db, struct arena *a, const struct oauth_code 
                  DB_ARGS(A_STR(c->hash), A_STR(c->request_id), A_STR(c->org_id), A_STR(c->user_id),
                          A_STR(c->client_id), A_STR(c->grant_id), A_STR(c->redirect_uri),
                          A_STR(c->challenge), A_STR(c->resource), A_STR(c->scope),
-                         A_INT(c->created_at), A_INT(c->expires_at)));
+                         A_INT(c->created_at), A_INT(c->expires_at), A_STR(c->nonce),
+                         A_TIME(c->auth_time)));
     db_batch_add(&b, &consent_put,
                  DB_ARGS(A_STR(c->org_id), A_STR(c->user_id), A_STR(c->client_id),
                          A_STR(c->resource), A_STR(redirect_host), A_STR(c->scope),
@@ -205,6 +206,8 @@ bool oauth_codes_get(struct db *db, struct arena *a, struct str hash, struct oau
         .created_at = db_int(&r, 0, 10),
         .expires_at = db_int(&r, 0, 11),
         .used_at = db_int(&r, 0, 12),
+        .nonce = db_text(&r, 0, 13),
+        .auth_time = db_int(&r, 0, 14),
     };
     return true;
 }

@@ -43,7 +43,9 @@ struct oauth_code {
     struct str request_id; /* of the consent: unique */
     struct str org_id, user_id, client_id, grant_id, redirect_uri, challenge, resource, scope;
     int64_t created_at, expires_at;
-    int64_t used_at; /* 0: not yet */
+    int64_t used_at;   /* 0: not yet */
+    struct str nonce;  /* for the ID token; absent: none */
+    int64_t auth_time; /* ms: when the person proved who they are */
 };
 /* Writes the code, remembers the consent, and marks the client as used: one transaction.
  * ERR_CONFLICT: this consent gave its code already, or the person is no member any more. */

@@ -12,6 +12,15 @@ static const struct db_stmt grant_insert = {
     "INSERT INTO oauth_grants (id, org_id, user_id, client_id, resource, scope, redirect_host, "
     "created_at, last_used_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, NULL)",
     DB_WRITE, DB_DURABLE};
+static const struct db_stmt grant_clear = {
+    "oauth_grant_clear", "DELETE FROM oauth_grants WHERE id = $1 AND revoked_at IS NOT NULL",
+    DB_WRITE, DB_DURABLE};
+static const struct db_stmt grant_stand = {
+    "oauth_grant_stand",
+    "INSERT INTO oauth_grants (id, org_id, user_id, client_id, resource, scope, redirect_host, "
+    "created_at, last_used_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, NULL) ON "
+    "CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at",
+    DB_WRITE, DB_DURABLE};
 static const struct db_stmt access_insert = {
     "oauth_access_insert",
     "INSERT INTO oauth_access_tokens (hash, org_id, grant_id, scope, created_at, expires_at) "
@@ -74,17 +83,37 @@ static bool run(struct db *db, struct db_batch *b, struct err *e)
     return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : false;
 }
 
+void oauth_tokens_add_first(struct db_batch *b, const struct oauth_code *code,
+                            struct str redirect_host, const struct oauth_pair *p)
+{
+    db_batch_add(b, &grant_insert,
+                 DB_ARGS(A_STR(code->grant_id), A_STR(code->org_id), A_STR(code->user_id),
+                         A_STR(code->client_id), A_STR(code->resource), A_STR(code->scope),
+                         A_STR(redirect_host), A_INT(p->now)));
+    pair_add(b, code->org_id, code->grant_id, p);
+}
+
 bool oauth_tokens_redeem(struct db *db, struct arena *a, const struct oauth_code *code,
                          struct str redirect_host, const struct oauth_pair *p, struct err *e)
 {
     struct db_batch b;
     db_batch_init(&b, a);
     db_batch_add(&b, &code_take, DB_ARGS(A_STR(code->hash), A_INT(p->now)));
-    db_batch_add(&b, &grant_insert,
-                 DB_ARGS(A_STR(code->grant_id), A_STR(code->org_id), A_STR(code->user_id),
-                         A_STR(code->client_id), A_STR(code->resource), A_STR(code->scope),
-                         A_STR(redirect_host), A_INT(p->now)));
-    pair_add(&b, code->org_id, code->grant_id, p);
+    oauth_tokens_add_first(&b, code, redirect_host, p);
+    return run(db, &b, e);
+}
+
+bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant *g,
+                        const struct oauth_pair *p, struct err *e)
+{
+    struct db_batch b;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &grant_clear, DB_ARGS(A_STR(g->id)));
+    db_batch_add(&b, &grant_stand,
+                 DB_ARGS(A_STR(g->id), A_STR(g->org_id), A_STR(g->user_id), A_STR(g->client_id),
+                         A_STR(g->resource), A_STR(g->scope), A_STR(g->redirect_host),
+                         A_INT(p->now)));
+    pair_add(&b, g->org_id, g->id, p);
     return run(db, &b, e);
 }
 

@@ -20,6 +20,16 @@ bool oauth_tokens_redeem(struct db *db, struct arena *a, const struct oauth_code
                          struct str redirect_host, const struct oauth_pair *p,
                          struct err *e) must_use;
 
+/* Adds to a batch: the grant of a code (or of what is like one) and its first pair. */
+void oauth_tokens_add_first(struct db_batch *b, const struct oauth_code *code,
+                            struct str redirect_host, const struct oauth_pair *p);
+/*
+ * An access token of a standing grant, which is made if it is not there or was revoked; a revoked
+ * one's tokens go first.
+ */
+bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant *g,
+                        const struct oauth_pair *p, struct err *e) must_use;
+
 struct oauth_refresh {
     struct str hash, org_id, grant_id;
     int64_t created_at, expires_at, used_at; /* used_at 0: not yet */

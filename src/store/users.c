@@ -1,5 +1,6 @@
 #include "store/users.h"
 
+#include "store/oauth_grants.h"
 #include "store/rows.h"
 
 #define USER_COLUMNS "id, email, name, is_operator, disabled_at, created_at, updated_at"
@@ -16,6 +17,13 @@ static const struct db_stmt user_update_name = {
 static const struct db_stmt user_set_operator = {
     "user_set_operator", "UPDATE users SET is_operator = $2, updated_at = $3 WHERE id = $1",
     DB_WRITE, DB_INVALIDATES | DB_DURABLE};
+static const struct db_stmt user_set_disabled = {
+    "user_set_disabled",
+    "UPDATE users SET disabled_at = $2, updated_at = $3 WHERE id = $1 AND kind = 'person'",
+    DB_WRITE, DB_INVALIDATES | DB_DURABLE | DB_MUST_AFFECT};
+static const struct db_stmt user_sessions_end = {"user_sessions_end",
+                                                 "DELETE FROM browser_sessions WHERE user_id = $1",
+                                                 DB_WRITE, DB_INVALIDATES | DB_DURABLE};
 static const struct db_stmt users_share = {
     "users_share",
     "SELECT 1 FROM members a JOIN members b ON b.org_id = a.org_id "
@@ -83,6 +91,21 @@ bool users_set_operator(struct db *db, struct arena *a, struct str id, bool is_o
 {
     return rows_change(db, a, &user_set_operator,
                        DB_ARGS(A_STR(id), A_INT(is_operator), A_INT(now)), e);
+}
+
+bool users_set_disabled(struct db *db, struct arena *a, struct str id, int64_t disabled_at,
+                        int64_t now, struct err *e)
+{
+    struct db_batch b;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &user_set_disabled, DB_ARGS(A_STR(id), A_TIME(disabled_at), A_INT(now)));
+    if (disabled_at) {
+        db_batch_add(&b, &user_sessions_end, DB_ARGS(A_STR(id)));
+        oauth_grants_add_end_of_user(&b, id, now);
+    }
+    if (db_batch_run(db, &b, NULL, e))
+        return true;
+    return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "no such user") : false;
 }
 
 bool users_share_org(struct db *db, struct arena *a, struct str user_id, struct str other_id,

@@ -21,6 +21,9 @@ bool users_update_name(struct db *db, struct arena *a, struct str id, struct str
                        struct err *e) must_use;
 bool users_set_operator(struct db *db, struct arena *a, struct str id, bool is_operator,
                         int64_t now, struct err *e) must_use;
+/* disabled_at 0: active. Disabling ends every grant and session. Invalidates. ERR_NOT_FOUND. */
+bool users_set_disabled(struct db *db, struct arena *a, struct str id, int64_t disabled_at,
+                        int64_t now, struct err *e) must_use;
 /* A user's own record is visible to people who share an organization with them. */
 bool users_share_org(struct db *db, struct arena *a, struct str user_id, struct str other_id,
                      bool *out, struct err *e) must_use;

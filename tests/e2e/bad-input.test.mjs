@@ -127,7 +127,7 @@ everywhere('an unknown protocol version is refused with the known ones', async (
 
 test('other methods at the management server are 405 with Allow', async () => {
     for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
-        const { status, headers } = await send(targets.management, { method, key: org.key, headers: { accept: 'text/event-stream' } });
+        const { status, headers } = await send(targets.management, { method, key: org.key, headers: { accept: 'text/event-stream', 'mcp-protocol-version': '2025-11-25' } });
         assert.equal(status, 405, method);
         assert.match(headers.allow, /POST/);
     }

@@ -92,6 +92,6 @@ test('one connection\'s breaker is no other\'s, and a deleted connection is forg
     const twin = await tulle.connect(org, { name: 'twin', url: `http://127.0.0.1:${port}/mcp` });
     await callUntilOpen(dead);
     assert.doesNotMatch((await call(twin)).body.error.message, /left alone/);
-    await tulle.use('CONNECTION_DELETE', { connection_id: dead.id }, org);
+    await tulle.use('CONNECTION_DELETE', { connection_id: dead.id, confirm: 'dead' }, org);
     await tulle.refuse('CONNECTION_GET', { connection_id: dead.id }, org, 404);
 });

@@ -1,7 +1,8 @@
 // bridge/: an SDK stdio client starts it as Claude Desktop would; behind it the built Tulle with a real server.
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
@@ -14,7 +15,7 @@ import { onward } from './lib/browser.mjs';
 import { freePort, launch, repoDir, until } from './lib/children.mjs';
 import { textOf } from './lib/clients.mjs';
 import { guard } from './lib/secrets.mjs';
-import { send } from './lib/http.mjs';
+import { send, sendRaw } from './lib/http.mjs';
 import { startEverything, startV1, startV2 } from './lib/servers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
@@ -23,6 +24,7 @@ const info = { name: 'host', version: '1.0.0' };
 
 let tulle, org, connection, server, recent;
 const dirs = [];
+const listeners = [];
 before(async () => {
     [tulle, server, recent] = await Promise.all([startTulle(), startV1(), startV2({ isModernOnly: true, isSse: true })]);
     org = await makeOwner(tulle, 'acme');
@@ -30,6 +32,10 @@ before(async () => {
 });
 after(async () => {
     for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
+    for (const listener of listeners) {
+        listener.closeAllConnections();
+        listener.close();
+    }
     await tulle?.end();
 });
 
@@ -85,6 +91,27 @@ async function signedInDir() {
     guard(data.tokens.access_token, 'access token');
     guard(data.tokens.refresh_token, 'refresh token');
     return host.dir;
+}
+
+/** A server that asks for a sign-in; `more` is what its authorization server says differently. Its address. */
+async function startMisleading(more) {
+    const server = createServer((req, res) => {
+        const origin = `http://127.0.0.1:${server.address().port}`;
+        const json = (value) => res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+        const metadata = `${origin}/.well-known/oauth-protected-resource/mcp`;
+        if (origin + req.url === metadata) return json({ resource: `${origin}/mcp`, authorization_servers: [origin] });
+        if (req.url.startsWith('/.well-known/')) return json({
+            issuer: origin, authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token`, registration_endpoint: `${origin}/register`,
+            response_types_supported: ['code'], code_challenge_methods_supported: ['S256'], token_endpoint_auth_methods_supported: ['none'], ...more,
+        });
+        req.resume().on('end', () => {
+            if (req.url === '/register') json({ client_id: 'c', redirect_uris: ['http://127.0.0.1/callback'] });
+            else res.writeHead(401, { 'www-authenticate': `Bearer resource_metadata="${metadata}"` }).end();
+        });
+    });
+    listeners.push(server);
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${server.address().port}/mcp`;
 }
 
 test('with an API key every kind of message passes, for hosts of both generations', async () => {
@@ -165,6 +192,36 @@ test('a refused sign-in is told to the host and on stderr', async () => {
     await assert.rejects(host.connected, /refused/);
     assert.match(host.said(), /the sign-in was refused/);
     await host.client.close();
+});
+
+test('a server that leads a sign-in to another program of this machine, or over the network in the clear, is not followed', async () => {
+    const bin = makeDir();
+    const opened = join(bin, 'opened');
+    writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\necho "$1" >> ${opened}\n`, { mode: 0o755 });
+    const env = { ...environment(makeDir()), PATH: `${bin}:${process.env.PATH}` };
+    for (const [field, address, why] of [
+        ['authorization_endpoint', 'file:///usr/bin/xterm', /begins with file: and is not opened/],
+        ['authorization_endpoint', 'mailto:x@example.com', /begins with mailto: and is not opened/],
+        ['authorization_endpoint', 'http://sign-in.example/authorize', /begins with http: and is not opened/],
+        ['registration_endpoint', 'http://register.example/', /leads to http:\/\/register\.example for signing in: expected https/],
+    ]) {
+        const child = launch(process.execPath, [program, await startMisleading({ [field]: address }), '--login'], { env });
+        assert.equal((await child.ended).code, 1, child.err);
+        assert.match(child.err, why);
+        assert.ok(!existsSync(opened), `${address} was opened`);
+    }
+});
+
+test('whatever asks the loopback address while somebody signs in, the bridge goes on waiting', async () => {
+    const child = launch(process.execPath, [program, await startMisleading({}), '--login', '--no-browser'], { env: environment(makeDir()) });
+    const address = new URL(await until('the bridge prints the address', () => addressIn(child.err), 30_000));
+    const back = new URL(address.searchParams.get('redirect_uri'));
+    for (const path of ['//', '/callback?state=forged', '//callback', '/callback?code=x'])
+        assert.match(await sendRaw(back.port, `GET ${path} HTTP/1.1\r\nHost: ${back.host}\r\nConnection: close\r\n\r\n`), /^HTTP\/1.1 40[04] /);
+    back.search = new URLSearchParams({ code: 'x', state: address.searchParams.get('state') });
+    assert.equal((await send(back, { method: 'GET' })).status, 200);
+    assert.equal((await child.ended).code, 1, child.err); // the code is none
+    assert.doesNotMatch(child.err, /mcp-sdk/);
 });
 
 test('two bridges whose token has ended refresh it once', async () => {

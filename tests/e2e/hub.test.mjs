@@ -299,7 +299,7 @@ test('OAuth: a token for the hub works at the hub alone', async () => {
 
 test('no token, a management cookie or a wrong method get what they get at any server', async () => {
     for (const method of ['POST', 'GET', 'DELETE']) assert.equal((await send(hub, { method })).status, 401, method);
-    assert.equal((await send(hub, { method: 'GET', key: org.key, headers: { accept: 'text/event-stream' } })).status, 405);
+    assert.equal((await send(hub, { method: 'GET', key: org.key, headers: { accept: 'text/event-stream', 'mcp-protocol-version': '2025-11-25' } })).status, 405);
     assert.equal((await rpc(hub, 'tasks/list', {}, { key: org.key })).body.error.code, -32601);
 });
 

@@ -41,10 +41,11 @@ before(async () => {
     guard(invitation.url.split('/').at(-1), 'invitation');
     tools = await allTools(tulle, attacker.key);
     const virtual = tools.has('VIRTUAL_SERVER_CREATE') && await use('VIRTUAL_SERVER_CREATE', { name: MARK, connections: [{ connection_id: connection.id }] });
+    const account = await use('SERVICE_ACCOUNT_CREATE', { name: MARK });
     ids = {
         conn: connection.id, role: role.item.id, key: key.item.id, evt: call.id, org: victim.org_id, usr: victim.user_id, cli: theirs.client.client_id,
         gnt: (await use('OAUTH_GRANT_LIST', {})).items[0].id, inv: invitation.item.id,
-        ses: (await use('SESSION_LIST', {})).items[0].id, ...(virtual && { vs: virtual.item.id }),
+        ses: (await use('SESSION_LIST', {})).items[0].id, sa: account.item.id, ...(virtual && { vs: virtual.item.id }),
     };
     const managing = await grant(attacker, `${issuer}/mcp`, 'Manager');
     attacker.manages = { key: managing.access_token };
@@ -63,7 +64,7 @@ function shape({ status, text, headers }, id) {
 // What names what; a field of another name that ends in _id is a kind of id that this test does not know yet.
 const prefixes = {
     connection: 'conn', role: 'role', key: 'key', api_key: 'key', call: 'evt', event: 'evt', organization: 'org', user: 'usr', client: 'cli',
-    grant: 'gnt', invitation: 'inv', virtual_server: 'vs', session: 'ses',
+    grant: 'gnt', invitation: 'inv', virtual_server: 'vs', session: 'ses', service_account: 'sa',
 };
 const freeText = ['app_id', 'CONNECTION_CREDENTIAL_SET client_id']; // not ids of ours
 

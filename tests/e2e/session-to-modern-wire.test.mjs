@@ -115,12 +115,15 @@ test('DELETE in the middle of a question ends the call', async () => {
     assert.ok(result(stream).error, stream.text());
 });
 
-test('a client that leaves in the middle of a question leaves nothing behind', async () => {
+test('a client that leaves in the middle of a question and cancels it leaves nothing behind', async () => {
     const client = await begin();
     const stream = await client.open('ask_form');
     const { id } = await question(stream);
     stream.close();
     await stream.done;
+    // Leaving alone is no cancellation: the call waits for the answer, or for a Last-Event-ID.
+    assert.equal((await client.open('ask_form')).status, 400);
+    assert.equal((await client.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'c1' } })).status, 202);
     // The same id is free again as soon as the call is over, and the late answer is of no use to the new one.
     const again = await until('the id is free', async () => {
         const next = await client.open('ask_form');

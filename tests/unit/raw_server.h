@@ -37,6 +37,7 @@ struct raw_conn {
     struct raw_server *s;
     int fd;
     char *in; /* RAW_REQUEST bytes */
+    int n_answered;
     size_t n;
 };
 
@@ -110,6 +111,18 @@ static inline bool raw_large_head(struct raw_conn *c)
     return raw_say(c->fd, "Content-Length: 0\r\n\r\n");
 }
 
+/* Begins to answer at the head of the request, and reads the rest when the test lets it. */
+static inline bool raw_early(struct raw_conn *c)
+{
+    raw_say(c->fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n");
+    while (!c->s->is_ending && c->s->go == 0)
+        usleep(1000);
+    while (recv(c->fd, c->in, RAW_REQUEST, 0) > 0) {
+    }
+    c->s->hangups++;
+    return false;
+}
+
 static inline bool raw_echo(struct raw_conn *c, size_t n)
 {
     char head[128];
@@ -152,6 +165,11 @@ static inline bool raw_answer(struct raw_conn *c, const char *path, size_t n)
         {"/folded", "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n", false},
         {"/close", "", false},
     };
+    if (strcmp(path, "/close-kept") == 0) {
+        if (c->n_answered > 0)
+            return false;
+        path = "/ok";
+    }
     char text[256];
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         if (strcmp(path, fixed[i].path) == 0)
@@ -176,6 +194,8 @@ static inline bool raw_answer(struct raw_conn *c, const char *path, size_t n)
                raw_fill(c, 1000000, 'l');
     if (strcmp(path, "/endless") == 0)
         return raw_endless(c);
+    if (strcmp(path, "/early") == 0)
+        return raw_early(c);
     if (strcmp(path, "/large-head") == 0)
         return raw_large_head(c);
     if (strcmp(path, "/silent") == 0)
@@ -201,6 +221,8 @@ static inline size_t raw_read(struct raw_conn *c)
             const char *length = strcasestr(c->in, "\r\nContent-Length:");
             size_t body = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
             size_t n = (size_t)(end + 4 - c->in) + body;
+            if (strncmp(c->in, "POST /early ", 12) == 0)
+                return (size_t)(end + 4 - c->in);
             if (n >= RAW_REQUEST)
                 return 0;
             if (c->n >= n)
@@ -243,6 +265,7 @@ static inline void *raw_worker(void *arg)
             pthread_mutex_unlock(&c->s->lock);
             c->s->requests++;
             goes_on = raw_answer(c, path, n);
+            c->n_answered++;
         }
         memmove(c->in, c->in + n, c->n - n);
         c->n -= n;

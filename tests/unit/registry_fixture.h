@@ -15,8 +15,10 @@
 #include "io/http_guard.h"
 #include "json/jread.h"
 #include "management-tools/registry.h"
+#include "mcp/channel.h"
 #include "mcp/registry_cache.h"
 #include "mcp/sessions.h"
+#include "mcp/upstream_health.h"
 #include "mcp/upstream_pool.h"
 #include "store/api_keys.h"
 #include "store/audit.h"
@@ -108,9 +110,11 @@ static inline void world_begin(struct world *w, struct fixture *f)
     w->sv.registry = registry_cache_new();
     w->sv.pool = session_pool_new();
     w->sv.sessions = session_table_new(&w->keys);
+    w->sv.channels = channel_table_new();
+    w->sv.health = upstream_health_new();
     w->sv.audit = audit_start(&audit, &f->e);
     assert_true(w->sv.guard && w->sv.vault && w->sv.tokens && w->sv.registry && w->sv.pool &&
-                w->sv.sessions && w->sv.audit);
+                w->sv.sessions && w->sv.channels && w->sv.health && w->sv.audit);
 
     struct str owner = user_make(w, "owner@example.com"),
                stranger = user_make(w, "stranger@example.com");
@@ -125,6 +129,8 @@ static inline void world_begin(struct world *w, struct fixture *f)
 static inline void world_end(struct world *w)
 {
     audit_stop(w->sv.audit);
+    upstream_health_free(w->sv.health);
+    channel_table_free(w->sv.channels);
     session_table_free(w->sv.sessions);
     session_pool_free(w->sv.pool);
     registry_cache_free(w->sv.registry);

@@ -125,6 +125,11 @@ TEST(loopback_is_who_the_client_is_and_not_who_passes_it_on)
     assert_true(a.rq.peer_is_loopback);
     arrive(&a, NULL, "127.0.0.1", local); /* nobody named this proxy */
     assert_false(a.rq.peer_is_loopback);
+    static const char *const marks[] = {"X-Real-IP", "Forwarded", "Via", "X-Forwarded-Proto"};
+    for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+        arrive(&a, NULL, "127.0.0.1", (const char *[]){marks[i], "x", NULL});
+        assert_false(a.rq.peer_is_loopback);
+    }
     arrive(&a, "10.0.0.1", "10.0.0.1", (const char *[]){"X-Forwarded-For", "127.0.0.1", NULL});
     assert_true(a.rq.peer_is_loopback);
 }

@@ -166,6 +166,31 @@ static void one_person_with_many_keys_cannot_fill_a_connection(void **state)
     rig_end(&r);
 }
 
+static void a_full_hub_of_one_organization_leaves_that_of_another_alone(void **state)
+{
+    (void)state;
+    struct rig r = {0};
+    struct client_session *s;
+    char user[32];
+    struct str first = STR_NONE;
+    rig_begin(&r);
+    struct client_who w = who("usr_0", "usr_0");
+    w.audience = STR("hub");
+    struct client_who of_first = w;
+    for (int i = 0; i < LIMIT_SESSIONS_CONNECTION; i++) {
+        (void)snprintf(user, sizeof(user), "usr_%d", i);
+        w.user_id = w.principal = str_c(user);
+        struct str handle = open_at(&r, &w, i, &s);
+        first = i == 0 ? handle : first;
+    }
+    struct client_who other = w;
+    other.org_id = STR("org_2");
+    other.user_id = other.principal = STR("usr_other");
+    open_at(&r, &other, 5000, &s);
+    assert_true(is_found(&r, first, &of_first, 6000));
+    rig_end(&r);
+}
+
 static void the_idle_and_the_old_are_reaped(void **state)
 {
     (void)state;
@@ -378,6 +403,7 @@ int main(void)
         cmocka_unit_test(an_ended_session_is_unknown_and_what_hangs_on_it_ends),
         cmocka_unit_test(a_principal_beyond_its_cap_loses_its_own_longest_unused_session),
         cmocka_unit_test(one_person_with_many_keys_cannot_fill_a_connection),
+        cmocka_unit_test(a_full_hub_of_one_organization_leaves_that_of_another_alone),
         cmocka_unit_test(the_idle_and_the_old_are_reaped),
         cmocka_unit_test(levels_and_subscriptions_are_kept),
         cmocka_unit_test(what_is_attached_ends_once),

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/limits.h"
+
 struct seen {
     struct buf lines, body;
 };
@@ -143,6 +145,66 @@ static void interim_answers_come_before_the_answer(unused_arg void **state)
                         "HTTP/1.1 103 Early Hints|Link: x||HTTP/1.1 200 OK|Content-Length: 2||");
 }
 
+static bool bytes_count(void *arg, struct str bytes)
+{
+    *(size_t *)arg += bytes.n;
+    return true;
+}
+
+static bool line_ignore(void *arg unused_arg, struct str line unused_arg)
+{
+    return true;
+}
+
+static void a_stream_may_have_any_number_of_chunks(unused_arg void **state)
+{
+    enum { CHUNKS = 100 * 1000 };
+    struct http_answer_parser p;
+    struct err e;
+    size_t used, n_body = 0;
+    http_answer_init(&p);
+    p.on_line = line_ignore;
+    p.on_body = bytes_count;
+    p.arg = &n_body;
+    http_answer_begin(&p, false);
+    assert_int_equal(http_answer_feed(&p,
+                                      STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+                                      &used, &e),
+                     HTTP_ANSWER_MORE);
+    for (int i = 0; i < CHUNKS; i++)
+        assert_int_equal(http_answer_feed(&p, STR("2\r\nab\r\n"), &used, &e), HTTP_ANSWER_MORE);
+    assert_int_equal(http_answer_feed(&p, STR("0\r\n\r\n"), &used, &e), HTTP_ANSWER_DONE);
+    assert_int_equal(n_body, 2 * CHUNKS);
+    http_answer_end(&p);
+}
+
+static void what_is_no_body_has_a_maximum(unused_arg void **state)
+{
+    static const char *const beginnings[] = {
+        "HTTP/1.1 200 OK\r\nX: ",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: ",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++) {
+        struct http_answer_parser p;
+        struct err e = {.code = ERR_NONE};
+        size_t used, n_body = 0, n_fed = 0;
+        http_answer_init(&p);
+        p.on_line = line_ignore;
+        p.on_body = bytes_count;
+        p.arg = &n_body;
+        http_answer_begin(&p, false);
+        enum http_answer_state at = http_answer_feed(&p, str_c(beginnings[i]), &used, &e);
+        for (; at == HTTP_ANSWER_MORE && n_fed <= LIMIT_ANSWER_HEADERS; n_fed += 64)
+            at = http_answer_feed(
+                &p, STR("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), &used,
+                &e);
+        assert_int_equal(at, HTTP_ANSWER_BAD);
+        assert_int_equal(e.code, ERR_TOO_LARGE);
+        http_answer_end(&p);
+    }
+}
+
 static void the_answer_to_head_has_no_body(unused_arg void **state)
 {
     struct outcome o = feed("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 4096, true);
@@ -161,6 +223,9 @@ static void bytes_after_the_answer_are_not_its_own(unused_arg void **state)
 static void two_framings_at_once_end_the_connection(unused_arg void **state)
 {
     done("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         200, "x", false);
+    done("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: "
          "chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
          200, "x", false);
 }
@@ -206,6 +271,8 @@ int main(void)
         cmocka_unit_test(every_framing_ends_where_it_says),
         cmocka_unit_test(the_server_says_whether_the_connection_is_kept),
         cmocka_unit_test(interim_answers_come_before_the_answer),
+        cmocka_unit_test(a_stream_may_have_any_number_of_chunks),
+        cmocka_unit_test(what_is_no_body_has_a_maximum),
         cmocka_unit_test(the_answer_to_head_has_no_body),
         cmocka_unit_test(bytes_after_the_answer_are_not_its_own),
         cmocka_unit_test(two_framings_at_once_end_the_connection),

@@ -90,6 +90,34 @@ static void a_detached_stream_goes_on_without_a_fiber(void **state)
     run(detached);
 }
 
+/* The body is freed with the request that it came in. */
+static void detached_early(void)
+{
+    enum { BODY = 8 * 1024 * 1024 };
+    struct sink s = {.n = 0};
+    struct http_answer_head head;
+    struct http_call call = get("/early");
+    char *body = calloc(1, BODY);
+    assert_non_null(body);
+    call.method = STR("POST");
+    call.body = (struct str){body, BODY};
+    s.x = open_ok(&call, &head);
+    http_exchange_detach(s.x, sink_data, sink_end, &s);
+    free(body);
+    raw_server_go(fx.server);
+    sink_wait(&s.ended);
+    assert_int_equal(s.ends, 1);
+    assert_int_equal(s.e.code, ERR_UPSTREAM);
+    assert_non_null(strstr(s.e.msg, "before it had read"));
+    wait_for(&fx.server->hangups, 1);
+}
+
+static void a_detached_request_needs_its_body_no_more(void **state)
+{
+    (void)state;
+    run(detached_early);
+}
+
 static void detached_breaks(void)
 {
     struct sink refusing = {.refuses = true};
@@ -187,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_detached_stream_goes_on_without_a_fiber),
+        cmocka_unit_test(a_detached_request_needs_its_body_no_more),
         cmocka_unit_test(a_detached_stream_can_be_broken_off_anywhere),
         cmocka_unit_test(a_call_may_begin_within_the_bytes_of_another),
     };

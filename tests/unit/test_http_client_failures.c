@@ -93,6 +93,30 @@ static void once_only(void)
     assert_int_equal(fx.server->requests, 2);
 }
 
+static void twice(void)
+{
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    struct http_call call = {.method = STR("POST"),
+                             .url = url_at("127.0.0.1", "/close-kept"),
+                             .body = STR("{\"list\":1}"),
+                             .is_repeatable = true};
+    struct http_fetched got;
+    fetch_ok(&call, &got);
+    assert_str(got.body, "{\"ok\":true}");
+    assert_int_equal(fx.server->requests, 3);
+    /* Once more, not for ever. */
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    call.url = url_at("127.0.0.1", "/close");
+    assert_err(fetch_err(&call), ERR_UPSTREAM, "without an answer");
+    assert_int_equal(fx.server->requests, 6);
+}
+
+static void what_may_be_done_twice_is_sent_again_once(void **state)
+{
+    (void)state;
+    run(twice);
+}
+
 static void a_request_that_may_have_arrived_is_not_sent_again(void **state)
 {
     (void)state;
@@ -234,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_cut_answer_gives_what_came_and_then_the_failure),
         cmocka_unit_test(a_connection_closed_meanwhile_is_replaced),
         cmocka_unit_test(a_request_that_may_have_arrived_is_not_sent_again),
+        cmocka_unit_test(what_may_be_done_twice_is_sent_again_once),
         cmocka_unit_test(every_silence_has_a_limit),
         cmocka_unit_test(connecting_has_a_limit),
         cmocka_unit_test(name_resolution_neither_blocks_the_loop_nor_lasts),

@@ -118,6 +118,74 @@ static void the_idle_are_taken_out(void **state)
     rig_end(&r);
 }
 
+static void an_ended_handle_is_dead_and_a_forgotten_one_is_not(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct str ended, forgotten;
+    struct session s;
+    rig_begin(&r);
+    struct session_ref ref = ref_of(&r, "usr_a", 1);
+    opened(&r, "usr_a", 1, 1000, &ended);
+    opened(&r, "usr_a", 1, 1000, &forgotten);
+    assert_true(session_lookup(r.table, r.a, forgotten, &ref, 1001, &s, &r.e));
+    session_forget(r.table, s.key);
+    assert_true(session_lookup(r.table, r.a, forgotten, &ref, 1001, &s, &r.e));
+    assert_true(session_lookup(r.table, r.a, ended, &ref, 1001, &s, &r.e));
+    session_kill(r.table, s.key);
+    assert_false(session_lookup(r.table, r.a, ended, &ref, 1001, &s, &r.e));
+    assert_int_equal(r.e.code, ERR_SESSION_NOT_FOUND);
+    for (int i = 0; i < 2000; i++) { /* the memory of the ended grows */
+        struct str handle;
+        opened(&r, "usr_b", i, 1000, &handle);
+        struct session_ref who = ref_of(&r, "usr_b", i);
+        assert_true(session_lookup(r.table, r.a, handle, &who, 1001, &s, &r.e));
+        session_kill(r.table, s.key);
+    }
+    assert_false(session_lookup(r.table, r.a, ended, &ref, 1001, &s, &r.e));
+    rig_end(&r);
+}
+
+static void what_a_new_session_must_be_told_is_remembered(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct str handle;
+    struct session s;
+    struct session_ref evicted;
+    struct session_memory m;
+    rig_begin(&r);
+    struct session_ref ref = ref_of(&r, "usr_a", 1);
+    ref.hello = STR("{\"capabilities\":{}}");
+    ref.client_version = STR("2025-06-18");
+    ref.caps = 5;
+    assert_true(session_open(r.table, r.a, &ref, 1000, &handle, &evicted, &r.e));
+    assert_true(session_lookup(r.table, r.a, handle, &ref, 1001, &s, &r.e));
+    assert_true(str_eq(s.client_version, STR("2025-06-18")));
+    assert_int_equal(s.caps, 5);
+    session_note_level(r.table, s.key, STR("\"info\""));
+    session_note_level(r.table, s.key, STR("\"error\""));
+    session_note_uri(r.table, s.key, STR("\"a:1\""), true);
+    session_note_uri(r.table, s.key, STR("\"a:2\""), true);
+    session_note_uri(r.table, s.key, STR("\"a:2\""), true);
+    session_note_uri(r.table, s.key, STR("\"a:1\""), false);
+    assert_true(session_recall(r.table, r.a, s.key, &m));
+    assert_true(str_eq(m.hello, ref.hello) && str_eq(m.level, STR("\"error\"")));
+    assert_int_equal(m.n_uris, 1);
+    assert_true(str_eq(m.uris[0], STR("\"a:2\"")));
+    assert_true(session_renew(r.table, s.key, STR("down"), STR("down 2"), STR("2025-03-26")));
+    assert_false(session_renew(r.table, s.key, STR("down"), STR("down 3"), STR("2025-03-26")));
+    assert_true(session_lookup(r.table, r.a, handle, &ref, 1001, &s, &r.e));
+    assert_true(str_eq(s.downstream_id, STR("down 2")) && str_eq(s.version, STR("2025-03-26")));
+    char uri[16];
+    for (int i = 0; i < LIMIT_SESSION_URIS; i++) {
+        (void)snprintf(uri, sizeof(uri), "\"b:%d\"", i);
+        session_note_uri(r.table, s.key, str_c(uri), true);
+    }
+    assert_false(session_recall(r.table, r.a, s.key, &m)); /* there is more than is remembered */
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +193,8 @@ int main(void)
         cmocka_unit_test(one_member_with_many_keys_cannot_take_all_sessions_of_a_connection),
         cmocka_unit_test(in_a_full_connection_the_largest_holder_gives_way),
         cmocka_unit_test(the_idle_are_taken_out),
+        cmocka_unit_test(an_ended_handle_is_dead_and_a_forgotten_one_is_not),
+        cmocka_unit_test(what_a_new_session_must_be_told_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,10 +229,16 @@ static void keys_body(struct fixture *f)
     assert_int_equal(k.last_used_at, NOW + 7);
     FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW + 100, &k, &f->e));
     FAILS(f, ERR_NOT_FOUND,
-          api_keys_rotate(f->db, f->a, other.org, t.key, STR("p"), STR("new"), NOW, &f->e));
-    OK(f, api_keys_rotate(f->db, f->a, t.org, t.key, STR("p"), STR("new"), NOW, &f->e));
+          api_keys_rotate(f->db, f->a, other.org, t.key, STR("p"), STR("new"), 0, NOW, &f->e));
+    OK(f, api_keys_rotate(f->db, f->a, t.org, t.key, STR("p"), STR("new"), 0, NOW, &f->e));
     FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW, &k, &f->e));
     OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW, &k, &f->e));
+    OK(f, api_keys_rotate(f->db, f->a, t.org, t.key, STR("p"), STR("newer"), NOW + 50, NOW, &f->e));
+    OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW + 49, &k, &f->e));
+    assert_int_equal(k.expires_at, NOW + 50);
+    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, STR("new"), NOW + 50, &k, &f->e));
+    OK(f, api_keys_by_hash(f->db, f->a, STR("newer"), NOW + 50, &k, &f->e));
+    assert_int_equal(k.expires_at, NOW + 100);
 
     (void)make_key(f, t.org, t.owner);
     OK(f, api_keys_list(f->db, f->a, t.org, t.owner, &first_page, &items, &n, &f->e));
@@ -245,7 +251,7 @@ static void keys_body(struct fixture *f)
     uint64_t epoch = db_epoch(f->store);
     OK(f, api_keys_delete(f->db, f->a, t.org, t.key, NOW, &f->e));
     assert_int_not_equal(db_epoch(f->store), epoch);
-    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, STR("new"), NOW, &k, &f->e));
+    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, STR("newer"), NOW, &k, &f->e));
 }
 
 static void a_key_that_expired_or_was_deleted_is_not_found(unused_arg void **state)

@@ -219,6 +219,20 @@ static void what_it_started_ends_with_it(void *arg unused_arg)
     rig_end(&r);
 }
 
+static void it_ends_with_its_guard_even_if_another_holds_its_pipes(void *arg unused_arg)
+{
+    struct rig r;
+    shell(&r, "setsid sh -c 'echo other $$; exec sleep 1000' & echo guard $PPID; exec sleep 1000");
+    while (r.n_out < 2)
+        pause_until_news(&r);
+    pid_t guard = pid_in(&r, "guard "), other = pid_in(&r, "other ");
+    assert_int_equal(kill(guard, SIGKILL), 0);
+    wait_end(&r);
+    assert_true(r.end.was_started);
+    (void)kill(other, SIGKILL); /* nobody's any more */
+    rig_end(&r);
+}
+
 static void bytes_wait_for_one_that_does_not_read(void *arg unused_arg)
 {
     struct rig r;
@@ -267,6 +281,7 @@ TEST(its_signal_is_told)
 TEST(a_line_that_is_too_long_ends_it)
 TEST(one_that_ignores_every_signal_is_killed)
 TEST(what_it_started_ends_with_it)
+TEST(it_ends_with_its_guard_even_if_another_holds_its_pipes)
 TEST(bytes_wait_for_one_that_does_not_read)
 TEST(pausing_stops_the_lines_and_going_on_brings_them_all)
 
@@ -283,6 +298,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_line_that_is_too_long_ends_it),
         cmocka_unit_test(test_one_that_ignores_every_signal_is_killed),
         cmocka_unit_test(test_what_it_started_ends_with_it),
+        cmocka_unit_test(test_it_ends_with_its_guard_even_if_another_holds_its_pipes),
         cmocka_unit_test(test_bytes_wait_for_one_that_does_not_read),
         cmocka_unit_test(test_pausing_stops_the_lines_and_going_on_brings_them_all),
     };

@@ -552,11 +552,13 @@ WORLD_TEST(people_end_their_own_grants_and_administrators_any)
 static void every_tool_is_called(void **state)
 {
     (void)state;
-    static const char *const end_to_end[] = {"CONNECTION_CONFIGURE",  "CONNECTION_TEST",
-                                             "CONNECTION_TOOLS_LIST", "CONNECTION_TOOL_UPDATE",
-                                             "OAUTH_CLIENT_LIST",     "OAUTH_CLIENT_GET",
-                                             "OAUTH_CLIENT_DELETE",   "OAUTH_GRANT_LIST",
-                                             "OAUTH_GRANT_REVOKE",    "CONNECTION_TOOL_CALL"};
+    static const char *const end_to_end[] = {
+        "CONNECTION_AUTHORIZE",  "CONNECTION_CONFIGURE",   "CONNECTION_TEST",
+        "CONNECTION_TOOLS_LIST", "CONNECTION_TOOL_CALL",   "CONNECTION_TOOL_UPDATE",
+        "OAUTH_CLIENT_CREATE",   "OAUTH_CLIENT_DELETE",    "OAUTH_CLIENT_GET",
+        "OAUTH_CLIENT_LIST",     "OAUTH_CLIENT_UPDATE",    "OAUTH_GRANT_LIST",
+        "OAUTH_GRANT_REVOKE",    "SERVICE_ACCOUNT_CREATE", "SERVICE_ACCOUNT_DELETE",
+        "SERVICE_ACCOUNT_LIST",  "SERVICE_ACCOUNT_UPDATE"};
     for (size_t i = 0; i < n_tools; i++) {
         bool is_excused =
             tools[i].twin_of != NULL ||                              /* test_collections.c */

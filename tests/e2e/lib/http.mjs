@@ -69,12 +69,13 @@ export function sendRaw(port, bytes, { quiet = 1000 } = {}) {
 
 /**
  * Opens a streamed answer and leaves it open: {status, headers, text(), done, close()}. `done` resolves to true at a clean
- * end, false when it was cut.
+ * end, false when it was cut. The promise has leave(), which gives up before there is an answer.
  */
 export function open(url, { method = 'POST', headers = {}, body, key } = {}) {
     const bytes = body === undefined ? undefined : JSON.stringify(body);
-    return new Promise((resolve, reject) => {
-        const out = request(url, {
+    let out;
+    const opened = new Promise((resolve, reject) => {
+        out = request(url, {
             method,
             agent: false,
             headers: {
@@ -96,4 +97,5 @@ export function open(url, { method = 'POST', headers = {}, body, key } = {}) {
         out.on('error', reject);
         out.end(bytes);
     });
+    return Object.assign(opened, { leave: () => out.destroy() });
 }

@@ -1,13 +1,13 @@
 // Starts the MCP servers that Tulle proxies to, each in a process of its own: {url, port, child, stop, seen...}.
 import { e2ePath, freePort, launch, until } from './children.mjs';
 
-async function start(script, args, { env = {}, ready = /listening (\d+)/, path = '/mcp', port: wanted } = {}) {
+async function start(script, args, { env = {}, ready = /listening (\d+)/, path = '/mcp', port: wanted, patience } = {}) {
     const port = wanted ?? await freePort();
     const child = launch(process.execPath, [e2ePath(script), ...args], { env: { ...process.env, PORT: String(port), ...env } });
     await until(`${script} listens`, () => {
         if (child.end) throw new Error(`${script} ended: ${child.err}`);
         return ready.test(child.out + child.err);
-    });
+    }, patience);
     // The test file may end while a server runs: children.mjs kills it then.
     for (const handle of [child, child.stdin, child.stdout, child.stderr]) handle.unref();
     const origin = `http://127.0.0.1:${port}`;
@@ -48,6 +48,9 @@ export async function startRaw({ isModern = false, port } = {}) {
     const server = await start('servers/raw.mjs', isModern ? ['--modern'] : [], { port });
     server.seen = async () => (await fetch(`${server.origin}/_seen`)).json();
     server.forget = () => fetch(`${server.origin}/_seen`, { method: 'DELETE' });
+    server.arrived = async () => (await fetch(`${server.origin}/_arrived`)).json();
+    server.live = async () => (await fetch(`${server.origin}/_live`)).json();
+    server.forgetSessions = () => fetch(`${server.origin}/_forget`, { method: 'POST' });
     server.plan = (faults) => fetch(`${server.origin}/_fault`, { method: 'PUT', body: JSON.stringify(faults) });
     return server;
 }
@@ -75,4 +78,29 @@ export async function startAsks({ isJson = false, hasStream = true } = {}) {
 export async function startSseRaw() {
     const server = await start('servers/sse_raw.mjs', [], { path: '/sse' });
     return Object.assign(server, { at: (mode) => `${server.url}?mode=${mode}`, seen: async () => (await fetch(`${server.origin}/_seen`)).json() });
+}
+
+/** The hand-written session server of servers/legs.mjs. at(query): its address with that behaviour. */
+export async function startLegs() {
+    const server = await start('servers/legs.mjs', []);
+    const control = async (name) => (await fetch(`${server.origin}/_${name}`, { method: 'POST' })).json();
+    return Object.assign(server, {
+        at: (query) => `${server.url}?${query}`,
+        seen: () => control('seen'), reset: () => control('reset'), forget: () => control('forget'), release: () => control('release'), say: () => control('say'),
+    });
+}
+
+/** The hand-written server with an authorization server of its own (servers/oauth_raw.mjs). */
+export async function startOAuthRaw() {
+    const server = await start('servers/oauth_raw.mjs', []);
+    const control = async (name, value) => (await fetch(`${server.origin}/_${name}`, { method: 'POST', body: JSON.stringify(value ?? {}) })).json();
+    return Object.assign(server, {
+        plan: (value) => control('plan', value), merge: (value) => control('merge', value), seen: () => control('seen'), expire: () => control('expire'), release: () => control('release'), forget: () => control('forget'),
+    });
+}
+
+/** A session server behind npm oidc-provider (servers/oauth_real.mjs). */
+export async function startOAuthReal() {
+    const server = await start('servers/oauth_real.mjs', [], { patience: 60_000 }); // it is large, and makes keys
+    return Object.assign(server, { seen: async () => (await fetch(`${server.origin}/_seen`)).json() });
 }

@@ -106,6 +106,7 @@ function makeServer() {
     }));
     server.setRequestHandler('tools/call', (request, ctx) => {
         stats.calls++;
+        if (!tools[request.params.name]) throw Object.assign(new Error(`Unknown tool: ${request.params.name}`), { code: -32602 });
         return tools[request.params.name].run(request.params.arguments ?? {}, ctx);
     });
     server.setRequestHandler('resources/list', () => ({ resources: [{ uri: 'ask://one', name: 'one' }] }));
@@ -117,7 +118,8 @@ function makeServer() {
         return who ? { contents: [{ uri: request.params.uri, text: JSON.stringify(who) }] } : inputRequired({ inputRequests: { who: form('Who reads?') } });
     });
     server.setRequestHandler('prompts/list', () => ({ prompts: [{ name: 'asks' }] }));
-    server.setRequestHandler('prompts/get', (_request, ctx) => {
+    server.setRequestHandler('prompts/get', (request, ctx) => {
+        if (request.params.name !== 'asks') throw Object.assign(new Error('Unknown prompt'), { code: -32602 });
         const who = ctx.mcpReq.inputResponses?.who;
         return who
             ? { messages: [{ role: 'user', content: { type: 'text', text: JSON.stringify(who) } }] }

@@ -13,9 +13,8 @@ export function sse(res, messages = []) {
     return res;
 }
 
-const ok = (id, text = 'fine') => ({
-    jsonrpc: '2.0', id, result: { resultType: 'complete', content: [{ type: 'text', text }] },
-});
+const complete = process.argv.includes('--modern') ? { resultType: 'complete' } : {};
+const ok = (id, text = 'fine') => ({ jsonrpc: '2.0', id, result: { ...complete, content: [{ type: 'text', text }] } });
 const note = (n) => ({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: `note ${n}` } });
 
 /** Calls `step` every `ms` until it returns false or the peer leaves. */
@@ -83,6 +82,29 @@ function stayOpen(res, _id, { messages = [] }) {
     res.on('close', () => streams.delete(res));
 }
 
+/** An answer of one endless string, or an event that never ends: as fast as it is read. */
+function endlessAnswer(res, id, { sse: isEvent = false }) {
+    const chunk = 'x'.repeat(64 * 1024);
+    res.writeHead(200, { 'content-type': isEvent ? 'text/event-stream' : 'application/json' });
+    res.write(`${isEvent ? 'data: ' : ''}{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"content":[{"type":"text","text":"`);
+    const fill = () => {
+        while (!res.destroyed && res.write(chunk));
+    };
+    res.on('drain', fill);
+    fill();
+}
+
+function flood(res, id, { events = 5000 }) {
+    sse(res);
+    for (let n = 0; n < events; n++) sse(res, [note(n)]);
+    sse(res, [ok(id, `after ${events}`)]).end();
+}
+
+/** Bytes as they are, in place of HTTP. */
+function bytes(res, _id, { text }) {
+    res.socket.end(text, 'latin1');
+}
+
 let toolLists = 0;
 
 /** A tools/list that names other tools each time. */
@@ -101,6 +123,9 @@ export const faults = {
     slow_sse: slowSse,
     hold,
     stay_open: stayOpen,
+    endless_answer: endlessAnswer,
+    flood,
+    bytes,
     new_tools: newTools,
     reset: (res) => res.socket.resetAndDestroy(),
     cut: (res) => {
@@ -133,6 +158,11 @@ export const faults = {
     },
     // A result as it is given.
     result: (res, id, { result }) => json(res, 200, { jsonrpc: '2.0', id, result }),
+    // Any message as it is given, as JSON or as events; "@ID" stands for the id.
+    message: (res, id, { messages, sse: isStream = false }) => {
+        const given = messages.map((one) => JSON.parse(JSON.stringify(one).replaceAll('"@ID"', JSON.stringify(id))));
+        return isStream ? sse(res, given).end() : json(res, 200, given[0]);
+    },
     wrong_id: (res) => json(res, 200, ok('not-your-id')),
     duplicate: (res, id) => sse(res, [ok(id, 'first'), ok(id, 'second')]).end(),
     // An answer within HTTP: {status, body?, headers?, type?}.

@@ -62,6 +62,7 @@ async function work(stream, message, req) {
     if (id === undefined) return undefined;
     if (method === 'initialize')
         return say(stream, { id, result: { protocolVersion: '2024-11-05', capabilities: { tools: {} }, serverInfo: { name: 'sse-raw', version: '1' } } });
+    if (method === 'ping') return say(stream, { id, result: {} });
     if (method === 'tools/list') return say(stream, { id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
     if (method === 'tools/call' && tools[params.name])
         return say(stream, { id, result: { content: [{ type: 'text', text: await tools[params.name](stream, params.arguments ?? {}, req, message) }] } });

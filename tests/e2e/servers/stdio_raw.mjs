@@ -85,6 +85,7 @@ function handle(message) {
     if (message.id === undefined) return undefined;
     const { id, method, params } = message;
     if (method === 'initialize') return initialized(id, params);
+    if (method === 'ping') return say({ id, result: {} });
     if (method === 'tools/list') return say({ id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
     if (method === 'tools/call' && tools[params.name]) return tools[params.name](id, params.arguments ?? {});
     if (mode === 'old') return undefined;

@@ -1,0 +1,60 @@
+#include "auth/downstream/fetch.h"
+
+#include "base/limits.h"
+#include "io/http_client.h"
+
+enum { HEADERS = 5 };
+
+static void doc_free(void *doc)
+{
+    jdoc_free(doc);
+}
+
+/* What is no JSON object is kept as none: the status says more. */
+static bool json_read(struct arena *a, struct str body, const struct jvalue **out, struct err *e)
+{
+    struct err ignored;
+    struct jdoc *doc = jdoc_parse(body, &ignored);
+    *out = NULL;
+    if (!doc)
+        return true;
+    if (!arena_on_end(a, doc_free, doc)) {
+        jdoc_free(doc);
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
+    if (jv_is_object(jdoc_root(doc)))
+        *out = jdoc_root(doc);
+    return true;
+}
+
+bool downstream_fetch(struct services *sv, struct arena *a, struct str url,
+                      const struct downstream_post *post, struct downstream_answer *out,
+                      struct err *e)
+{
+    bool has_body = post && !str_is_absent(post->body);
+    struct http_header headers[HEADERS] = {{STR("Accept"), STR("application/json")},
+                                           {STR("User-Agent"), STR("tulle/" TULLE_VERSION)},
+                                           {STR("MCP-Protocol-Version"), STR("2025-11-25")}};
+    size_t n = 3;
+    if (has_body)
+        headers[n++] = (struct http_header){STR("Content-Type"), post->type};
+    if (post && !str_is_absent(post->authorization))
+        headers[n++] = (struct http_header){STR("Authorization"), post->authorization};
+    struct http_call call = {.method = has_body ? STR("POST") : STR("GET"),
+                             .url = url,
+                             .headers = headers,
+                             .n_headers = n,
+                             .body = has_body ? post->body : STR_NONE,
+                             .first_byte_ms = LIMIT_OAUTH_MS,
+                             .idle_ms = LIMIT_OAUTH_MS,
+                             .total_ms = LIMIT_OAUTH_MS,
+                             .max_bytes = LIMIT_OAUTH_DOCUMENT};
+    struct http_fetched got;
+    if (url.n > LIMIT_URL)
+        return err_set(e, ERR_UPSTREAM, "an address of the authorization server is too long");
+    if (!http_guard_url(sv->guard, url, e) ||
+        !http_fetch(sv->http, a, &call, LIMIT_OAUTH_DOCUMENT, &got, e))
+        return false;
+    out->status = got.head.status;
+    return json_read(a, got.body, &out->json, e);
+}

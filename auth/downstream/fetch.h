@@ -1,0 +1,23 @@
+/* Requests to other authorization servers: small, bounded, through the guard, redirects never
+ * followed. */
+#pragma once
+
+#include "core/services.h"
+#include "io/http.h"
+#include "json/jread.h"
+
+struct downstream_answer {
+    int status;
+    const struct jvalue *json; /* an object, or NULL; lives as long as the arena */
+};
+/*
+ * GET url, or POST body of a type, with further headers. ERR_EGRESS, ERR_UPSTREAM, ERR_TIMEOUT,
+ * ERR_TOO_LARGE, ERR_CANCELLED. No message quotes what was sent.
+ */
+struct downstream_post {
+    struct str type, body;    /* body absent: GET */
+    struct str authorization; /* absent: none */
+};
+bool downstream_fetch(struct services *sv, struct arena *a, struct str url,
+                      const struct downstream_post *post, struct downstream_answer *out,
+                      struct err *e) must_use;

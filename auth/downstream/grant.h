@@ -1,0 +1,52 @@
+/*
+ * What Tulle holds of one authorization at another server: its client there, the tokens, and where
+ * they are renewed and revoked. Sealed as one JSON object. Tokens are shown to nobody but the
+ * issuer and the origin that they are for.
+ */
+#pragma once
+
+#include "core/services.h"
+#include "store/connections.h"
+#include "store/downstream_tokens.h"
+
+struct downstream_identity {
+    struct str client_id;
+    struct str client_secret; /* absent: a public client */
+    struct str auth_method;   /* none, client_secret_basic, client_secret_post */
+};
+struct downstream_grant {
+    struct downstream_identity client;
+    struct str token_endpoint, revocation_endpoint; /* revocation: absent when there is none */
+    struct str resource, audience;                  /* as asked for; absent: not */
+    struct str origin;                              /* of the MCP server that the token is for */
+    struct str access_token, refresh_token;         /* refresh: absent when there is none */
+};
+
+/* The text that is sealed into a row's place and back. *plain must outlive `out`. */
+bool downstream_grant_seal(struct services *sv, struct arena *a, struct str org_id,
+                           const struct downstream_token *row, const struct downstream_grant *g,
+                           struct str *sealed, struct err *e) must_use;
+bool downstream_grant_open(struct services *sv, struct arena *a, struct str org_id,
+                           const struct downstream_token *row, struct downstream_grant *out,
+                           struct err *e) must_use;
+
+/* What a token endpoint answered. */
+struct downstream_tokens_got {
+    struct str access_token, refresh_token, scope; /* absent: not said */
+    int64_t expires_in_s;                          /* 0: not said */
+};
+/*
+ * POSTs a form (without client authentication, which is added by the grant's client) to the token
+ * endpoint. ERR_INVALID_GRANT: the answer says so; ERR_INVALID_CLIENT; ERR_UPSTREAM, ERR_TIMEOUT,
+ * ERR_EGRESS. Source: RFC 6749 sections 2.3.1, 5.
+ */
+bool downstream_token_request(struct services *sv, struct arena *a,
+                              const struct downstream_grant *g, struct buf *form,
+                              struct downstream_tokens_got *out, struct err *e) must_use;
+/* Tells the issuer that the tokens are no longer used (RFC 7009). Best effort. */
+void downstream_token_revoke(struct services *sv, struct arena *a,
+                             const struct downstream_grant *g);
+/* Appends "&name=value"; an absent value is left out. */
+void downstream_form_add(struct buf *form, const char *name, struct str value);
+/* The origin of a connection's address. STR_NONE: none, or no memory. */
+struct str downstream_origin(struct arena *a, const struct connection *conn) must_use;

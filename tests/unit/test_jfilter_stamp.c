@@ -89,8 +89,8 @@ static void a_result_that_says_otherwise_is_refused(void **state)
     static const char *const refused[] = {
         "{\"id\":1,\"result\":{\"resultType\":\"input_required\"}}",
         "{\"id\":1,\"result\":{\"x\":1,\"result\\u0054ype\":\"x\"}}",
-        "{\"id\":1,\"result\":{\"\\u0072\\u0065\\u0073\\u0075\\u006c\\u0074\\u0054\\u0079\\u0070"
-        "\\u0065\":1}}",
+        ("{\"id\":1,\"result\":{\"\\u0072\\u0065\\u0073\\u0075\\u006c\\u0074\\u0054\\u0079"
+         "\\u0070\\u0065\":1}}"),
         "{\"id\":1,\"result\":{\"ttlMs\":5}}",
         "{\"id\":1,\"result\":{\"_meta\":{},\"_meta\":{}}}",
         "{\"id\":1,\"result\":{},\"result\":{}}",

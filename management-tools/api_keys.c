@@ -301,10 +301,13 @@ bool tool_api_key_rotate(struct tool_call *c, struct err *e)
     if (!key_find(c, false, &key, e) || !within(c, &key, e))
         return false;
     key_text_make(&secret);
+    struct api_key_rotation r = {.org_id = c->org_id,
+                                 .id = key.id,
+                                 .prefix = str_c(secret.prefix),
+                                 .hash = str_c(secret.hash_hex),
+                                 .old_until = minutes ? now + minutes * 60 * 1000 : 0};
     bool is_good =
-        api_keys_rotate(c->sv->db, c->arena, c->org_id, key.id, str_c(secret.prefix),
-                        str_c(secret.hash_hex), minutes ? now + minutes * 60 * 1000 : 0, now, e) &&
-        key_answer(c, key.id, &secret, e);
+        api_keys_rotate(c->sv->db, c->arena, &r, now, e) && key_answer(c, key.id, &secret, e);
     key_text_end(&secret);
     return is_good;
 }

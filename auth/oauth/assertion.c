@@ -88,7 +88,7 @@ static bool check(struct http_request *rq, const struct jws *t, struct oauth_cli
 {
     const struct services *sv = rq->context;
     const struct jvalue *claims = jdoc_root(t->claims);
-    int64_t expires;
+    int64_t expires = 0;
     char name[65];
     if (!claims_check(rq, claims, client->id, &expires, e))
         return false;

@@ -49,7 +49,8 @@ static bool find_connection(struct proxied *p, struct err *e)
         struct str why = policy_explain(p->a, p->caller, &verdict);
         p->entry = NULL; /* not even the record may connect the two */
         err_set(e, ERR_NOT_FOUND, "there is no such connection here");
-        return err_detail(e, "denied: %.*s", STR_FMT(why));
+        err_detail(e, "denied: %.*s", STR_FMT(why));
+        return false;
     }
     if (!p->entry->conn.enabled)
         return err_set(e, ERR_NOT_FOUND, "the connection \"%.*s\" is disabled",

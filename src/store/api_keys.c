@@ -130,13 +130,12 @@ bool api_keys_update(struct db *db, struct arena *a, const struct api_key *k, in
                        e);
 }
 
-bool api_keys_rotate(struct db *db, struct arena *a, struct str org_id, struct str id,
-                     struct str prefix, struct str hash, int64_t old_until, int64_t now,
+bool api_keys_rotate(struct db *db, struct arena *a, const struct api_key_rotation *r, int64_t now,
                      struct err *e)
 {
     return rows_change(db, a, &key_rotate,
-                       DB_ARGS(A_STR(org_id), A_STR(id), A_STR(prefix), A_STR(hash),
-                               A_TIME(old_until), A_INT(now)),
+                       DB_ARGS(A_STR(r->org_id), A_STR(r->id), A_STR(r->prefix), A_STR(r->hash),
+                               A_TIME(r->old_until), A_INT(now)),
                        e);
 }
 

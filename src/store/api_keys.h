@@ -31,10 +31,13 @@ bool api_keys_count(struct db *db, struct arena *a, struct str org_id, struct st
 /* Writes name, scopes, tools, connection_ids, expires_at of *k (all as given). */
 bool api_keys_update(struct db *db, struct arena *a, const struct api_key *k, int64_t now,
                      struct err *e) must_use;
-/* A new secret for the same key: prefix and hash; the old one works until old_until (ms;
- * 0: no longer). */
-bool api_keys_rotate(struct db *db, struct arena *a, struct str org_id, struct str id,
-                     struct str prefix, struct str hash, int64_t old_until, int64_t now,
+struct api_key_rotation {
+    struct str org_id, id;
+    struct str prefix, hash; /* of the new secret */
+    int64_t old_until;       /* ms; the old one works until then; 0: no longer */
+};
+/* A new secret for the same key. ERR_NOT_FOUND. */
+bool api_keys_rotate(struct db *db, struct arena *a, const struct api_key_rotation *r, int64_t now,
                      struct err *e) must_use;
 bool api_keys_delete(struct db *db, struct arena *a, struct str org_id, struct str id, int64_t now,
                      struct err *e) must_use;

@@ -1,7 +1,8 @@
 # Makes OUT, a C file with the templates and assets of DIR (declared in auth/page_files.h). A template begins with
 #   <!-- title: Sign in -->
 #   <!-- values: error email csrf_token -->
-# and may use the listed names only, each section closed by its own end. @style.css@ becomes the address of that asset, which has
+# and may use the listed names only, each section closed by its own end. @access.part@ is replaced by that file, a piece of several
+# templates. @style.css@ becomes the address of that asset, which has
 # the digest of its content in its name. The bytes are written as numbers, so nothing in the text needs escaping.
 cmake_minimum_required(VERSION 3.25)
 
@@ -68,11 +69,17 @@ foreach(file IN LISTS asset_files)
   math(EXPR count "${count} + 1")
 endforeach()
 
+file(GLOB part_files ${DIR}/*.part)
 file(GLOB page_files ${DIR}/*.html)
 list(SORT page_files)
 foreach(file IN LISTS page_files)
   get_filename_component(name "${file}" NAME_WE)
   file(READ "${file}" text)
+  foreach(part IN LISTS part_files)
+    get_filename_component(part_name "${part}" NAME)
+    file(READ "${part}" part_text)
+    string(REPLACE "@${part_name}@\n" "${part_text}" text "${text}")
+  endforeach()
   # Characters that CMake's lists would take for their own.
   string(REPLACE "[" "&#91;" text "${text}")
   string(REPLACE "]" "&#93;" text "${text}")

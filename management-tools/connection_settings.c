@@ -1,6 +1,8 @@
 /* CONNECTION_CONFIGURE: the settings that a server asks for by its tool MCP_CONFIGURATION. */
 #include "management-tools/connection_settings.h"
 
+#include "management-tools/credential_store.h"
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/secret.h"
@@ -16,15 +18,6 @@ tool_fn tool_connection_configure;
 
 /* No user has such an id, and no call asks for it: credential_load knows only "" and users. */
 #define OWNER STR("#settings")
-
-static bool seal(struct tool_call *c, struct credential_row *row, struct str plain, struct err *e)
-{
-    struct str row_id =
-        arena_printf(c->arena, "%.*s/%.*s", STR_FMT(row->connection_id), STR_FMT(row->user_id));
-    struct vault_place place = {c->org_id, STR("credentials"), STR("sealed"), row_id};
-    return (!str_is_absent(row_id) || io_no_memory(e)) &&
-           vault_seal(c->sv->vault, c->arena, &place, plain, &row->sealed, e);
-}
 
 static void text_end(struct buf *text)
 {
@@ -51,7 +44,7 @@ bool connection_settings_put(struct tool_call *c, const struct connection *conn,
             buf_ok(&plain) ||
             err_set(e, ERR_INVALID, "arguments.values: larger than %d bytes", LIMIT_CREDENTIAL);
     }
-    is_good = is_good && seal(c, &row, buf_str(&plain), e) &&
+    is_good = is_good && credential_store_seal_text(c, &row, buf_str(&plain), e) &&
               credentials_put(c->sv->db, c->arena, c->org_id, &row, e);
     text_end(&plain);
     return is_good;

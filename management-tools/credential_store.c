@@ -12,7 +12,8 @@
 #include "store/credentials.h"
 #include "store/downstream_tokens.h"
 
-static bool seal(struct tool_call *c, struct credential_row *row, struct str plain, struct err *e)
+bool credential_store_seal_text(struct tool_call *c, struct credential_row *row, struct str plain,
+                                struct err *e)
 {
     struct str row_id =
         arena_printf(c->arena, "%.*s/%.*s", STR_FMT(row->connection_id), STR_FMT(row->user_id));
@@ -35,7 +36,7 @@ bool credential_store_seal(struct tool_call *c, const struct connection *conn, s
     /* Its memory is taken at once, so that growing leaves no copies behind. */
     bool is_good = buf_reserve(&plain, LIMIT_CREDENTIAL - 1) || io_no_memory(e);
     is_good = is_good && credential_rules_read(form, &row->kind, &plain, e) &&
-              seal(c, row, buf_str(&plain), e);
+              credential_store_seal_text(c, row, buf_str(&plain), e);
     if (plain.p)
         secret_wipe(plain.p, plain.cap);
     buf_end(&plain);

@@ -6,6 +6,9 @@
 #include "store/connections.h"
 #include "store/credentials.h"
 
+/* Fills row->sealed, bound to the row's connection and owner. */
+bool credential_store_seal_text(struct tool_call *c, struct credential_row *row, struct str plain,
+                                struct err *e) must_use;
 /* Reads the one form in `form` and seals it for a row that is yet to be stored. ERR_INVALID as
  * core/credential_rules.h. */
 bool credential_store_seal(struct tool_call *c, const struct connection *conn, struct str user_id,

@@ -23,13 +23,19 @@ configure() {
     logged "build-$preset" cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"}
 }
 
+# agrees STATUS COUNT FAILED: a runner counted something, and its exit code says of failures what its count says.
+agrees() {
+    [ -n "$2" ] && [ -n "$3" ] && [ "$2" != 0 ] || return 1
+    if [ "$3" = 0 ]; then [ "$1" = 0 ]; else [ "$1" != 0 ]; fi
+}
+
 # run_ctest FOLDER LOGNAME ARGUMENTS...: runs ctest, shows what failed, counts its tests.
 run_ctest() {
-    local folder=$1 log="$LOGS/$2.log" total failed
+    local folder=$1 log="$LOGS/$2.log" total="" failed="" status=0
     shift 2
-    ctest --test-dir "$folder" -j "$(nproc)" --output-on-failure --no-tests=error "$@" >"$log" 2>&1 || true
-    read -r failed total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\)$/\1 \2/p' "$log") || true
-    if [ -z "${total:-}" ]; then
+    ctest --test-dir "$folder" -j "$(nproc)" --output-on-failure --no-tests=error "$@" >"$log" 2>&1 || status=$?
+    read -r failed total <<<"$(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\)$/\1 \2/p' "$log")"
+    if ! agrees "$status" "$total" "$failed"; then
         tail -n 60 "$log"
         tally 0 1
         return
@@ -118,13 +124,14 @@ stage_tsan() {
 
 # run_e2e LABEL FILE...: node's test runner over these files; shows what failed, counts.
 run_e2e() {
-    local tap="$LOGS/$1.tap" spec="$LOGS/$1.spec" passed failed
+    local tap="$LOGS/$1.tap" spec="$LOGS/$1.spec" passed="" failed="" status=0
     shift
     timeout 1500 "$(pinned_node)" --test --test-concurrency=2 --test-timeout=300000 --test-reporter=tap \
-        --test-reporter-destination="$tap" --test-reporter=spec --test-reporter-destination="$spec" "$@" || true
+        --test-reporter-destination="$tap" --test-reporter=spec --test-reporter-destination="$spec" "$@" || status=$?
     passed=$(sed -n 's/^# pass //p' "$tap")
-    failed=$(awk '/^# (fail|cancelled) / { n += $3 } END { print n + 0 }' "$tap")
-    if [ -z "$passed" ]; then
+    failed=$(awk '/^# (fail|cancelled|skipped|todo) / { n += $3 } END { print n + 0 }' "$tap")
+    if ! agrees "$status" "$passed" "$failed"; then
+        echo "node ended with $status, its report says ${passed:-nothing} passed and $failed failed"
         tail -n 60 "$spec"
         tally 0 1
         return
@@ -158,13 +165,13 @@ stage_e2e_postgres() {
 
 # The official suite: whatever fails must be in the baseline, whatever is in the baseline must fail.
 stage_conformance() {
-    local tap="$LOGS/conformance.tap" passed failed
+    local tap="$LOGS/conformance.tap" passed="" failed="" status=0
     configure asan tulle
     # shellcheck disable=SC2086
-    TULLE_BIN="$PWD/build-asan/tulle" timeout 900 "$(pinned_node)" tests/conformance/run.mjs ${CELLS:-} >"$tap" 2>&1 || true
+    TULLE_BIN="$PWD/build-asan/tulle" timeout 900 "$(pinned_node)" tests/conformance/run.mjs ${CELLS:-} >"$tap" 2>&1 || status=$?
     passed=$(sed -n 's/^# pass //p' "$tap")
     failed=$(sed -n 's/^# fail //p' "$tap")
-    if [ -z "$passed" ] || [ -z "$failed" ]; then
+    if ! agrees "$status" "$passed" "$failed"; then
         tail -n 60 "$tap"
         tally 0 1
         return

@@ -15,8 +15,8 @@
 #include "mcp/aggregate.h"
 #include "mcp/client_sessions.h"
 #include "mcp/list_watch.h"
+#include "mcp/listen_ack.h"
 
-#define META_ID "io.modelcontextprotocol/subscriptionId"
 enum { CHECK_ARENA = 32 * 1024 * 1024, N_CHANGES = 3 };
 
 static const struct {
@@ -59,7 +59,7 @@ static struct str event_text(struct arena *a, const struct hearer *h, struct str
     buf_init(&out, LIMIT_BODY_SMALL);
     struct str text = arena_printf(a,
                                    "{\"jsonrpc\":\"2.0\",\"method\":\"%.*s\",\"params\":{\"_meta\":"
-                                   "{\"" META_ID "\":%.*s}}}",
+                                   "{\"" META_SUBSCRIPTION_ID "\":%.*s}}}",
                                    STR_FMT(method), STR_FMT(h->subscription_id));
     sse_write_event(&out, STR("message"), STR_NONE, text);
     text = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
@@ -317,40 +317,6 @@ static bool wants_read(struct aggregate *g, struct hearer *h, struct err *e)
     return true;
 }
 
-static struct str acknowledgement(struct aggregate *g, const struct hearer *h)
-{
-    struct buf out, event;
-    struct jout j;
-    buf_init(&out, LIMIT_BODY_SMALL);
-    buf_init(&event, LIMIT_BODY_SMALL);
-    jout_init(&j, &out);
-    jout_object(&j);
-    jout_kstr(&j, "jsonrpc", STR("2.0"));
-    jout_kstr(&j, "method", STR("notifications/subscriptions/acknowledged"));
-    jout_key(&j, STR("params"));
-    jout_object(&j);
-    jout_key(&j, STR("_meta"));
-    jout_object(&j);
-    jout_kraw(&j, META_ID, h->subscription_id);
-    jout_object_end(&j);
-    jout_key(&j, STR("notifications"));
-    jout_object(&j);
-    for (size_t i = 0; i < N_CHANGES; i++)
-        if (h->wants[i]) {
-            jout_key(&j, changes[i].flag);
-            jout_bool(&j, true);
-        }
-    jout_object_end(&j);
-    jout_object_end(&j);
-    jout_object_end(&j);
-    sse_write_event(&event, STR("message"), STR_NONE, buf_str(&out));
-    struct str text =
-        buf_ok(&out) && buf_ok(&event) ? arena_dup(g->p.a, buf_str(&event)) : STR_NONE;
-    buf_end(&out);
-    buf_end(&event);
-    return text;
-}
-
 static void on_over(void *arg)
 {
     hearer_free(arg);
@@ -366,7 +332,10 @@ bool aggregate_listen(struct aggregate *g, struct err *e)
     struct str first = STR_NONE;
     bool is_good = wants_read(g, h, e);
     if (is_good)
-        first = acknowledgement(g, h);
+        first = listen_acknowledge(g->p.a, h->subscription_id,
+                                   &(struct listen_honoured){.tools = h->wants[0],
+                                                             .prompts = h->wants[1],
+                                                             .resources = h->wants[2]});
     if (is_good && str_is_absent(first))
         is_good = err_set(e, ERR_UNAVAILABLE, "out of memory");
     is_good = is_good && proxied_record(&g->p, "ok", NULL, 0, e) && ears_open(h, g, e);

@@ -9,10 +9,9 @@
 #include "log/log.h"
 #include "log/metrics.h"
 #include "mcp/channel_parts.h"
+#include "mcp/listen_ack.h"
 
 enum { REFUSAL_BYTES = 1024 };
-
-#define SUBSCRIPTION_ID "io.modelcontextprotocol/subscriptionId"
 
 /* ---- who ---- */
 
@@ -64,7 +63,7 @@ static struct channel_exchange *newest(struct channel *c)
 /* The subscription's name within an object that has _meta; absent: none. */
 static struct str subscription_in(struct str meta)
 {
-    struct jwant wants[] = {{.name = STR(SUBSCRIPTION_ID)}};
+    struct jwant wants[] = {{.name = STR(META_SUBSCRIPTION_ID)}};
     struct err ignored;
     return !str_is_absent(meta) && jscan_type(meta) == JTYPE_OBJECT &&
                    jscan_object(meta, wants, 1, &ignored)

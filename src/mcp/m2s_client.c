@@ -137,6 +137,18 @@ static bool park_locked(struct proxied *p, struct m2s_call *c)
     return true;
 }
 
+/* Takes body into what goes to the server. False: out of memory. */
+static bool answer_push(struct m2s_call *c, const struct buf *body)
+{
+    struct m2s_item *item = buf_ok(body) ? malloc(sizeof(*item) + body->n) : NULL;
+    if (!item)
+        return false;
+    item->n = body->n;
+    memcpy(item->bytes, body->p, body->n);
+    list_push(&c->answers, &item->link);
+    return true;
+}
+
 /* The server hears that its questions have no answer. */
 static void questions_refuse_locked(struct m2s_call *c, const char *why)
 {
@@ -146,14 +158,8 @@ static void questions_refuse_locked(struct m2s_call *c, const char *why)
         struct buf body;
         buf_init(&body, LIMIT_BODY_SMALL);
         rpc_write_error(&body, q->id, false, -32603, str_c(why), STR_NONE);
-        struct m2s_item *item = c->is_ticket ? NULL : malloc(sizeof(*item) + body.n);
-        if (item && buf_ok(&body)) {
-            item->n = body.n;
-            memcpy(item->bytes, body.p, body.n);
-            list_push(&c->answers, &item->link);
-        } else {
-            free(item);
-        }
+        if (!c->is_ticket)
+            (void)answer_push(c, &body); /* without memory the server waits for its own time-out */
         buf_end(&body);
         list_remove(pos);
         free(q);
@@ -491,15 +497,7 @@ static bool answers_move(struct m2s_call *c, struct str responses, bool *all_acc
         buf_init(&body, (size_t)2 * LIMIT_BODY_MCP);
         *all_accepted = *all_accepted && is_accepted(result);
         rpc_write_result(&body, q->id, result);
-        struct m2s_item *item = malloc(sizeof(*item) + body.n);
-        bool is_good = item && buf_ok(&body);
-        if (is_good) {
-            item->n = body.n;
-            memcpy(item->bytes, body.p, body.n);
-            list_push(&c->answers, &item->link);
-        } else {
-            free(item);
-        }
+        bool is_good = answer_push(c, &body);
         buf_end(&body);
         if (!is_good)
             return false;

@@ -5,10 +5,9 @@
 #include "io/sse.h"
 #include "json/jout.h"
 #include "json/jscan.h"
+#include "mcp/listen_ack.h"
 #include "mcp/m2s_parts.h"
 #include "mcp/m2s_result.h"
-
-#define META_ID "io.modelcontextprotocol/subscriptionId"
 
 /* ---- what is heard ---- */
 
@@ -27,7 +26,7 @@ static void event_add(struct m2s_listen *l, struct str method, struct str uri)
         jout_kraw(&j, "uri", uri);
     jout_key(&j, STR("_meta"));
     jout_object(&j);
-    jout_kraw(&j, META_ID, l->id);
+    jout_kraw(&j, META_SUBSCRIPTION_ID, l->id);
     jout_object_end(&j);
     jout_object_end(&j);
     jout_object_end(&j);
@@ -148,48 +147,6 @@ static void on_close(void *arg)
     m2s_live_unref(s->l.live);
 }
 
-static struct str acknowledge(struct proxied *p, const struct m2s_listen *l)
-{
-    struct buf out;
-    struct jout j;
-    buf_init(&out, LIMIT_BODY_MCP);
-    jout_init(&j, &out);
-    jout_object(&j);
-    jout_kstr(&j, "jsonrpc", STR("2.0"));
-    jout_kstr(&j, "method", STR("notifications/subscriptions/acknowledged"));
-    jout_key(&j, STR("params"));
-    jout_object(&j);
-    jout_key(&j, STR("_meta"));
-    jout_object(&j);
-    jout_kraw(&j, META_ID, l->id);
-    jout_object_end(&j);
-    jout_key(&j, STR("notifications"));
-    jout_object(&j);
-    if (l->tools)
-        jout_kbool(&j, "toolsListChanged", true);
-    if (l->prompts)
-        jout_kbool(&j, "promptsListChanged", true);
-    if (l->resources)
-        jout_kbool(&j, "resourcesListChanged", true);
-    if (l->n_uris > 0) {
-        jout_key(&j, STR("resourceSubscriptions"));
-        jout_array(&j);
-        for (size_t i = 0; i < l->n_uris; i++)
-            jout_raw(&j, l->uris[i]);
-        jout_array_end(&j);
-    }
-    jout_object_end(&j);
-    jout_object_end(&j);
-    jout_object_end(&j);
-    struct buf event;
-    buf_init(&event, LIMIT_BODY_MCP);
-    sse_write_event(&event, STR("message"), STR_NONE, buf_str(&out));
-    struct str text = buf_ok(&out) && buf_ok(&event) ? arena_dup(p->a, buf_str(&event)) : STR_NONE;
-    buf_end(&out);
-    buf_end(&event);
-    return text;
-}
-
 /* ---- the request ---- */
 
 static bool is_true(struct str raw)
@@ -252,7 +209,7 @@ static bool end_at_once(struct proxied *p, struct str acknowledgement, struct st
     struct str result = arena_printf(
         p->a,
         "%.*sevent: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"resultType\":"
-        "\"complete\",\"_meta\":{\"" META_ID "\":%.*s}}}\n\n",
+        "\"complete\",\"_meta\":{\"" META_SUBSCRIPTION_ID "\":%.*s}}}\n\n",
         STR_FMT(acknowledgement), STR_FMT(id), STR_FMT(id));
     http_set_header(p->rq, STR("Cache-Control"), STR("no-cache, no-transform"));
     http_answer(p->rq, 200, STR("text/event-stream"), result);
@@ -261,7 +218,12 @@ static bool end_at_once(struct proxied *p, struct str acknowledgement, struct st
 
 static bool begin(struct proxied *p, struct listening *s, struct err *e)
 {
-    struct str text = acknowledge(p, &s->l);
+    struct str text = listen_acknowledge(p->a, s->l.id,
+                                         &(struct listen_honoured){.tools = s->l.tools,
+                                                                   .prompts = s->l.prompts,
+                                                                   .resources = s->l.resources,
+                                                                   .uris = s->l.uris,
+                                                                   .n_uris = s->l.n_uris});
     if (str_is_absent(text))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     bool hears = s->l.tools || s->l.prompts || s->l.resources || s->l.n_uris > 0;

@@ -1,4 +1,5 @@
 /* What a message wants, and whether its sender may have it. */
+#include "base/limits.h"
 #include "json/jscan.h"
 #include "mcp/proxied.h"
 
@@ -93,6 +94,9 @@ static bool uri_is_plain(struct str uri)
 static bool check(const struct proxied *p, enum policy_action action, struct str name,
                   const char *what, struct err *e)
 {
+    if (name.n > LIMIT_RESOURCE_URI)
+        return err_set(e, ERR_INVALID, "a name or URI of %zu bytes, expected at most %d", name.n,
+                       (int)LIMIT_RESOURCE_URI);
     struct policy_verdict verdict = decide(p, action, name, p->tool);
     bool is_narrowed = p->caller->n_statements > 0 || p->caller->tools != NULL;
     if (action == POLICY_RESOURCE && is_narrowed && !uri_is_plain(name)) {

@@ -12,8 +12,6 @@
 #include "mcp/upstream.h"
 #include "mcp/upstream_send.h"
 
-enum { EVICTION_ARENA = 4 * 1024 * 1024 };
-
 struct session_ref proxied_session_ref(const struct proxied *p)
 {
     return (struct session_ref){.org_id = p->caller->org_id,
@@ -29,48 +27,6 @@ struct session_ref proxied_session_ref(const struct proxied *p)
 }
 
 /* ---- initialize ---- */
-
-/* A session that had to give way to the new one ends at its server too, which may be another one
- * and take its time. */
-struct eviction {
-    struct services *sv;
-    struct arena *arena;
-    struct session_ref ref;
-};
-
-static void eviction_run(void *arg)
-{
-    struct eviction *v = arg;
-    struct arena *a = v->arena;
-    struct registry_entry *entry;
-    struct err ignored; /* a connection that is gone cannot be asked */
-    struct pooled_ref pooled = {.user_id = v->ref.user_id,
-                                .session = {.id = v->ref.downstream_id, .version = v->ref.version}};
-    if (registry_get(v->sv, a, v->ref.org_id, v->ref.connection_id, &entry, &ignored))
-        upstream_end_sessions(v->sv, a, entry, &pooled, 1);
-    arena_end(a);
-}
-
-static void evicted_end(struct proxied *p, const struct session_ref *evicted)
-{
-    if (str_is_absent(evicted->downstream_id))
-        return;
-    struct arena *a = arena_new(EVICTION_ARENA);
-    struct eviction *v = a ? arena_alloc(a, sizeof(*v)) : NULL;
-    if (!v) {
-        arena_end(a); /* the server ends it when it is idle */
-        return;
-    }
-    *v = (struct eviction){p->sv,
-                           a,
-                           {.org_id = arena_dup(a, evicted->org_id),
-                            .connection_id = arena_dup(a, evicted->connection_id),
-                            .user_id = arena_dup(a, evicted->user_id),
-                            .downstream_id = arena_dup(a, evicted->downstream_id),
-                            .version = arena_dup(a, evicted->version)}};
-    if (!fiber_start(p->sv->loop, eviction_run, v, NULL, NULL))
-        arena_end(a);
-}
 
 /* What the server answered to initialize: with a session id, the client gets a sealed handle of its
  * own. */
@@ -98,7 +54,11 @@ static bool session_register(struct proxied *p, const struct http_answer_head *h
         return false;
     }
     http_set_header(p->rq, STR("Mcp-Session-Id"), handle);
-    evicted_end(p, &evicted);
+    upstream_end_later(p->sv, &(struct pooled_ref){.org_id = evicted.org_id,
+                                                   .connection_id = evicted.connection_id,
+                                                   .user_id = evicted.user_id,
+                                                   .session = {.id = evicted.downstream_id,
+                                                               .version = evicted.version}});
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include "json/jout.h"
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
+#include "mcp/listen_ack.h"
 #include "mcp/s2m.h"
 
 enum { ARENA = 16 * 1024 * 1024, FIRST_PAUSE_MS = 500, LIVED_MS = 10 * 1000 };
@@ -144,7 +145,7 @@ static struct str notification_write(struct arena *a, const struct rpc_message *
             }
             jout_object(&j);
             for (jscan_iter(&inner, it.value); jscan_next(&inner);)
-                if (!jscan_string_eq(inner.key, STR("io.modelcontextprotocol/subscriptionId"))) {
+                if (!jscan_string_eq(inner.key, STR(META_SUBSCRIPTION_ID))) {
                     jout_raw_key(&j, inner.key);
                     jout_raw(&j, inner.value);
                 }

@@ -3,11 +3,14 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "io/fiber.h"
 #include "mcp/channel.h"
 #include "mcp/hop_id.h"
 #include "mcp/upstream_era.h"
 #include "mcp/upstream_pool.h"
 #include "mcp/upstream_send.h"
+
+enum { ENDING_ARENA = 4 * 1024 * 1024 };
 
 /* The session that lists are fetched with: the organization's own, or the person's where
  * credentials are personal. */
@@ -163,4 +166,42 @@ void upstream_end_sessions(struct services *sv, struct arena *a, struct registry
             credential_load(sv, a, entry, refs[i].user_id, &cred, &ignored))
             upstream_session_end(sv, a, entry, &cred, refs[i].session.id, refs[i].session.version);
     }
+}
+
+struct ending {
+    struct services *sv;
+    struct arena *arena;
+    struct pooled_ref ref;
+};
+
+static void ending_run(void *arg)
+{
+    struct ending *v = arg;
+    struct arena *a = v->arena;
+    struct registry_entry *entry;
+    struct err ignored; /* a connection that is gone cannot be asked */
+    if (registry_get(v->sv, a, v->ref.org_id, v->ref.connection_id, &entry, &ignored))
+        upstream_end_sessions(v->sv, a, entry, &v->ref, 1);
+    arena_end(a);
+}
+
+void upstream_end_later(struct services *sv, const struct pooled_ref *ref)
+{
+    if (str_is_absent(ref->session.id))
+        return;
+    struct arena *a = arena_new(ENDING_ARENA);
+    struct ending *v = a ? arena_alloc(a, sizeof(*v)) : NULL;
+    if (!v) {
+        arena_end(a); /* the server ends it when it is idle */
+        return;
+    }
+    *v = (struct ending){.sv = sv,
+                         .arena = a,
+                         .ref = {.org_id = arena_dup(a, ref->org_id),
+                                 .connection_id = arena_dup(a, ref->connection_id),
+                                 .user_id = arena_dup(a, ref->user_id),
+                                 .session = {.id = arena_dup(a, ref->session.id),
+                                             .version = arena_dup(a, ref->session.version)}}};
+    if (!fiber_start(sv->loop, ending_run, v, NULL, NULL))
+        arena_end(a);
 }

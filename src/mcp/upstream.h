@@ -51,3 +51,6 @@ struct registry_entry;
 struct pooled_ref;
 void upstream_end_sessions(struct services *sv, struct arena *a, struct registry_entry *entry,
                            const struct pooled_ref *refs, size_t n);
+/* The same for one that gave way to another, in a fiber of its own: its server may take its time.
+ * Copies ref. */
+void upstream_end_later(struct services *sv, const struct pooled_ref *ref);

@@ -136,6 +136,27 @@ static bool probe_judge(struct arena *a, struct exchange *x, const struct http_a
     return true;
 }
 
+void upstream_discover_message(struct arena *a, struct registry_entry *entry,
+                               const struct credential *cred, struct str id, int64_t limit_ms,
+                               struct upstream_message *out)
+{
+    *out = (struct upstream_message){
+        .entry = entry,
+        .credential = cred,
+        .http_method = STR("POST"),
+        .body = arena_printf(a,
+                             "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"server/"
+                             "discover\",\"params\":{\"_meta\":%s}}",
+                             STR_FMT(id), UPSTREAM_META),
+        .era = ERA_STATELESS,
+        .version = STR(MCP_STATELESS_LATEST),
+        .method = STR("server/discover"),
+        .is_repeatable = true,
+        .first_byte_ms = limit_ms,
+        .total_ms = limit_ms,
+    };
+}
+
 bool upstream_era_find(struct services *sv, struct arena *a, struct registry_entry *entry,
                        const struct credential *cred, enum era *out, struct str *discover,
                        struct err *e)
@@ -148,21 +169,8 @@ bool upstream_era_find(struct services *sv, struct arena *a, struct registry_ent
         return true;
     }
     struct str id = hop_id_fresh(a, sv->worker);
-    struct upstream_message m = {
-        .entry = entry,
-        .credential = cred,
-        .http_method = STR("POST"),
-        .body = arena_printf(a,
-                             "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"server/"
-                             "discover\",\"params\":{\"_meta\":%s}}",
-                             STR_FMT(id), UPSTREAM_META),
-        .era = ERA_STATELESS,
-        .version = STR(MCP_STATELESS_LATEST),
-        .method = STR("server/discover"),
-        .is_repeatable = true,
-        .first_byte_ms = LIMIT_PROBE_MS,
-        .total_ms = LIMIT_PROBE_MS,
-    };
+    struct upstream_message m;
+    upstream_discover_message(a, entry, cred, id, LIMIT_PROBE_MS, &m);
     struct http_answer_head head;
     auto_free(exchange_closep) struct exchange *x = upstream_send(sv, a, &m, &head, e);
     if (!x || !probe_judge(a, x, &head, id, out, discover, e))

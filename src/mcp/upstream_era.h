@@ -29,6 +29,13 @@ void upstream_era_note_session(struct services *sv, struct registry_entry *entry
 /* What a call taught us: kept in the entry, and in the registry when it is news. */
 void upstream_era_learn(struct services *sv, struct registry_entry *entry, enum era era);
 
+/* The question that any server answers and that opens no session: server/discover. id: raw JSON.
+ * *out ends with the arena; body absent: out of memory. */
+struct upstream_message;
+void upstream_discover_message(struct arena *a, struct registry_entry *entry,
+                               const struct credential *cred, struct str id, int64_t limit_ms,
+                               struct upstream_message *out);
+
 struct upstream_session {
     struct str id;         /* absent: the server keeps no sessions */
     struct str version;    /* negotiated */

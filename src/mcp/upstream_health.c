@@ -154,20 +154,11 @@ static void probe(struct services *sv, struct arena *a, const struct due *d)
         return;
     }
     const struct credential nobody = {0};
-    struct upstream_message m = {
-        .entry = entry,
-        .credential = &nobody,
-        .http_method = STR("POST"),
-        .body = STR("{\"jsonrpc\":\"2.0\",\"id\":\"probe\",\"method\":\"server/discover\","
-                    "\"params\":{\"_meta\":" UPSTREAM_META "}}"),
-        .era = ERA_STATELESS,
-        .version = STR(MCP_STATELESS_LATEST),
-        .method = STR("server/discover"),
-        .first_byte_ms = PROBE_MS,
-        .total_ms = PROBE_MS,
-    };
+    struct upstream_message m;
+    upstream_discover_message(a, entry, &nobody, STR("\"probe\""), PROBE_MS, &m);
     struct http_answer_head head;
-    exchange_close(upstream_send(sv, a, &m, &head, &e));
+    if (!str_is_absent(m.body))
+        exchange_close(upstream_send(sv, a, &m, &head, &e));
 }
 
 static void prober_run(void *arg)

@@ -15,8 +15,6 @@
 #include "mcp/upstream.h"
 #include "mcp/wakeup.h"
 
-enum { EVICTION_ARENA = 4 * 1024 * 1024 };
-
 /* Under the pool's lock, but for `session` while it is being opened, which the opener owns. */
 struct pooled {
     struct arena *keep;
@@ -205,45 +203,6 @@ static void waiters_finish(struct pooled *s, const struct err *failure)
     }
 }
 
-/* A session that gave way ends at its server too, which may be another one and take its time. */
-struct eviction {
-    struct services *sv;
-    struct arena *arena;
-    struct pooled_ref ref;
-};
-
-static void eviction_run(void *arg)
-{
-    struct eviction *v = arg;
-    struct arena *a = v->arena;
-    struct registry_entry *entry;
-    struct err ignored; /* a connection that is gone cannot be asked */
-    if (registry_get(v->sv, a, v->ref.org_id, v->ref.connection_id, &entry, &ignored))
-        upstream_end_sessions(v->sv, a, entry, &v->ref, 1);
-    arena_end(a);
-}
-
-static void evicted_end(struct services *sv, const struct pooled_ref *evicted)
-{
-    if (str_is_absent(evicted->session.id))
-        return;
-    struct arena *a = arena_new(EVICTION_ARENA);
-    struct eviction *v = a ? arena_alloc(a, sizeof(*v)) : NULL;
-    if (!v) {
-        arena_end(a); /* the server ends it when it is idle */
-        return;
-    }
-    *v = (struct eviction){.sv = sv,
-                           .arena = a,
-                           .ref = {.org_id = arena_dup(a, evicted->org_id),
-                                   .connection_id = arena_dup(a, evicted->connection_id),
-                                   .user_id = arena_dup(a, evicted->user_id),
-                                   .session = {.id = arena_dup(a, evicted->session.id),
-                                               .version = arena_dup(a, evicted->session.version)}}};
-    if (!fiber_start(sv->loop, eviction_run, v, NULL, NULL))
-        arena_end(a);
-}
-
 /* Opens the session of a place that is in the map. */
 static bool open_place(struct services *sv, struct arena *a, struct registry_entry *entry,
                        const struct credential *cred, struct str key, const struct pool_who *who,
@@ -339,7 +298,7 @@ bool session_pool_get(struct services *sv, struct arena *a, struct registry_entr
         if (!has_place)
             return false;
         bool is_open = open_place(sv, a, entry, cred, key, who, out, e);
-        evicted_end(sv, &evicted);
+        upstream_end_later(sv, &evicted);
         return is_open;
     }
 }

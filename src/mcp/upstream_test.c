@@ -108,18 +108,8 @@ static bool test_reach(struct test_run *t, struct registry_entry *entry,
 {
     struct err e;
     int64_t began = clock_mono_us();
-    struct upstream_message m = {
-        .entry = entry,
-        .credential = cred,
-        .http_method = STR("POST"),
-        .body = STR("{\"jsonrpc\":\"2.0\",\"id\":\"test\",\"method\":\"server/discover\","
-                    "\"params\":{\"_meta\":" UPSTREAM_META "}}"),
-        .era = ERA_STATELESS,
-        .version = STR(MCP_STATELESS_LATEST),
-        .method = STR("server/discover"),
-        .first_byte_ms = LIMIT_PROBE_MS,
-        .total_ms = LIMIT_PROBE_MS,
-    };
+    struct upstream_message m;
+    upstream_discover_message(t->arena, entry, cred, STR("\"test\""), LIMIT_PROBE_MS, &m);
     struct http_call call;
     struct http_answer_head head;
     if (channel_is_used(entry))

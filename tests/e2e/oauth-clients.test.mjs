@@ -11,8 +11,8 @@ import * as openid from 'openid-client';
 import { Browser } from './lib/browser.mjs';
 import { textOf } from './lib/clients.mjs';
 import { rpc } from './lib/http.mjs';
-import { answerOf, decide, loopback } from './lib/oauth.mjs';
-import { guard, plant } from './lib/secrets.mjs';
+import { answerOf, decide, loopback, makeOwner } from './lib/oauth.mjs';
+import { guard } from './lib/secrets.mjs';
 import { startEverything, startV1, startV2 } from './lib/servers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
@@ -21,11 +21,7 @@ before(async () => {
     const [program, server, v2, reference] = await Promise.all([startTulle(), startV1(), startV2({ isModernOnly: true }), startEverything()]);
     tulle = program;
     issuer = `http://localhost:${tulle.port}`;
-    org = { email: 'ada@acme.example', password: plant('password') };
-    const { code, stderr } = await tulle.cli(['user', 'create', '--email', org.email, '--password-stdin'], { stdin: `${org.password}\n` });
-    assert.equal(code, 0, stderr);
-    await tulle.must('org', 'create', '--name', 'Acme', '--slug', 'acme', '--owner', org.email);
-    org.key = await tulle.makeKey('acme', org.email);
+    org = await makeOwner(tulle, 'acme');
     connection = await tulle.connect(org, { name: 'Fixture', slug: 'fixture', url: server.url });
     modern = await tulle.connect(org, { name: 'Modern', slug: 'modern', url: v2.url });
     everything = await tulle.connect(org, { name: 'Everything', slug: 'everything', url: reference.url });

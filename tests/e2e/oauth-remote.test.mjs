@@ -9,8 +9,8 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { Browser } from './lib/browser.mjs';
 import { e2ePath, until, within } from './lib/children.mjs';
 import { textOf } from './lib/clients.mjs';
-import { decide, form } from './lib/oauth.mjs';
-import { guard, plant } from './lib/secrets.mjs';
+import { decide, form, makeOwner } from './lib/oauth.mjs';
+import { guard } from './lib/secrets.mjs';
 import { startV1 } from './lib/servers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
@@ -18,11 +18,7 @@ let tulle, org, connection;
 before(async () => {
     const [program, server] = await Promise.all([startTulle(), startV1()]);
     tulle = program;
-    org = { email: 'ada@acme.example', password: plant('password') };
-    const { code, stderr } = await tulle.cli(['user', 'create', '--email', org.email, '--password-stdin'], { stdin: `${org.password}\n` });
-    assert.equal(code, 0, stderr);
-    await tulle.must('org', 'create', '--name', 'Acme', '--slug', 'acme', '--owner', org.email);
-    org.key = await tulle.makeKey('acme', org.email);
+    org = await makeOwner(tulle, 'acme');
     connection = await tulle.connect(org, { name: 'Fixture', slug: 'fixture', url: server.url });
 });
 after(() => tulle?.end());
@@ -71,7 +67,7 @@ async function walk(address) {
     await browser.open(url.pathname + url.search);
     assert.equal(browser.page.path, '/login');
     await browser.submit('/login', { email: org.email, password: org.password });
-    assert.match(browser.page.text, /Fixture of Acme/);
+    assert.match(browser.page.text, /Fixture of The acme/);
     const { status, headers } = await decide(browser, 'allow');
     assert.equal(status, 303);
     const back = new URL(headers.location);
@@ -112,7 +108,7 @@ test('mcp-remote: from an address alone to a tool call, a refresh, and a second 
     await useIt(second.client);
     await second.client.close();
     assert.equal(opened(home).length, 1, 'the person was asked once');
-    assert.equal(kept(home, 'client_info').client_id, client_id);
+    // What it was given the first time still serves. (Its own file may be gone: a taken port makes it forget its registration.)
     const record = await until('a call is recorded', async () => (await tulle.use('CONNECTION_CALLS_LIST', { connection_id: connection.id }, org)).items[0]);
     assert.equal(record.client_id, client_id);
 });

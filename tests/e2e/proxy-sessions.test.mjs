@@ -44,6 +44,8 @@ test('the reference server works through the proxy', async () => {
     assert.match(prompt.messages[0].content.text, /Oslo/);
     const done = await client.complete({ ref: { type: 'ref/prompt', name: 'completable-prompt' }, argument: { name: 'department', value: 'E' } });
     assert.deepEqual(done.completion.values, ['Engineering']);
+    await assert.rejects(client.complete({ ref: { type: 'ref/resource', uri: `test://${'x'.repeat(5000)}` }, argument: { name: 'department', value: 'E' } }),
+        (error) => error.code === -32602 && /expected at most 4096/.test(error.message));
     assert.deepEqual(await client.ping(), {});
     await client.transport.terminateSession();
     await client.close();

@@ -213,6 +213,27 @@ struct str arena_dup(struct arena *a, struct str s)
     return (struct str){p, s.n};
 }
 
+struct str arena_join(struct arena *a, const struct str *parts, size_t n)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].n > SIZE_MAX - 1 - total)
+            return STR_NONE;
+        total += parts[i].n;
+    }
+    char *p = total < SIZE_MAX ? take(a, total + 1) : NULL;
+    if (!p)
+        return STR_NONE;
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].n > 0)
+            memcpy(p + at, parts[i].p, parts[i].n);
+        at += parts[i].n;
+    }
+    p[at] = '\0';
+    return (struct str){p, at};
+}
+
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list args;

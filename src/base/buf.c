@@ -95,16 +95,8 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 
 void buf_add_i64(struct buf *b, int64_t v)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (v < 0)
-        digits[--at] = '-';
-    buf_add(b, (struct str){digits + at, sizeof(digits) - at});
+    char digits[STR_I64_SIZE];
+    buf_add(b, str_i64(digits, v));
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -116,6 +116,19 @@ bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
     return true;
 }
 
+struct str str_i64(char digits[STR_I64_SIZE], int64_t v)
+{
+    size_t at = STR_I64_SIZE;
+    uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (v < 0)
+        digits[--at] = '-';
+    return (struct str){digits + at, STR_I64_SIZE - at};
+}
+
 bool str_list_has(struct str list, struct str word)
 {
     struct str piece;

@@ -54,6 +54,9 @@ bool str_next(struct str *rest, char sep, struct str *piece);
 /* Whole string as a decimal integer within [min, max]; false otherwise (no sign but '-', no
  * spaces). */
 bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out) must_use;
+enum { STR_I64_SIZE = 20 }; /* "-9223372036854775808" */
+/* The number in decimal digits, at the end of `digits`. */
+struct str str_i64(char digits[STR_I64_SIZE], int64_t v);
 /* True when `word` is one of the pieces of `list` separated by single spaces (OAuth scope lists).
  */
 bool str_list_has(struct str list, struct str word);

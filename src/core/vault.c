@@ -157,8 +157,13 @@ static bool data_key_get(struct vault *v, struct arena *a, struct str org_id, st
 static void aad_make(struct buf *aad, const struct vault_place *place)
 {
     buf_init(aad, AAD_MAX);
-    buf_addf(aad, "%.*s|%.*s|%.*s|%.*s", STR_FMT(place->table), STR_FMT(place->column),
-             STR_FMT(place->row), STR_FMT(place->org_id));
+    buf_add(aad, place->table);
+    buf_add_char(aad, '|');
+    buf_add(aad, place->column);
+    buf_add_char(aad, '|');
+    buf_add(aad, place->row);
+    buf_add_char(aad, '|');
+    buf_add(aad, place->org_id);
 }
 
 bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *place, struct str plain,

@@ -174,8 +174,10 @@ static void host_write(struct buf *out, const struct http_exchange *x)
     buf_add(out, is_ipv6 ? STR("[") : STR(""));
     buf_add(out, x->host);
     buf_add(out, is_ipv6 ? STR("]") : STR(""));
-    if (x->port != 80)
-        buf_addf(out, ":%d", x->port);
+    if (x->port != 80) {
+        buf_add_char(out, ':');
+        buf_add_i64(out, x->port);
+    }
 }
 
 bool wire_prepare(struct http_exchange *x, const struct http_call *call, struct err *e)

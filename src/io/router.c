@@ -78,6 +78,13 @@ static struct str allow_join(struct str allow, struct str more)
     return (struct str){joined, allow.n + 1 + more.n};
 }
 
+/* Most patterns are out of question by their first byte. */
+static bool may_fit(const char *pattern, struct str path)
+{
+    char first = pattern[1];
+    return path.n < 2 || path.p[1] == '/' || first == ':' || first == '*' || first == path.p[1];
+}
+
 enum route_match router_find(const struct route *table, size_t n, struct str method,
                              struct str path, const struct route **out, struct str params[4],
                              struct str *allow)
@@ -87,6 +94,8 @@ enum route_match router_find(const struct route *table, size_t n, struct str met
     if (path.n == 0 || path.p[0] != '/')
         return ROUTE_NONE;
     for (size_t i = 0; i < n; i++) {
+        if (!may_fit(table[i].pattern, path))
+            continue;
         struct fit f = pattern_fit(str_c(table[i].pattern), path);
         if (f.rank == 0 || f.rank < best)
             continue;

@@ -128,7 +128,7 @@ bool credential_load(struct services *sv, struct arena *a, struct registry_entry
                              "CONNECTION_CREDENTIAL_SET with connection_id %.*s",
                        STR_FMT(conn->id));
     }
-    struct str row_id = arena_printf(a, "%.*s/%.*s", STR_FMT(conn->id), STR_FMT(owner));
+    struct str row_id = ARENA_JOIN(a, conn->id, STR("/"), owner);
     if (str_is_absent(row_id))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     struct vault_place place = {conn->org_id, STR("credentials"), STR("sealed"), row_id};

@@ -6,8 +6,8 @@
 struct str hop_id_forth(struct arena *a, struct str raw)
 {
     if (raw.n > 0 && raw.p[0] == '"')
-        return arena_printf(a, "\"s%.*s", (int)(raw.n - 1), raw.p + 1);
-    return arena_printf(a, "\"i%.*s\"", STR_FMT(raw));
+        return ARENA_JOIN(a, STR("\"s"), str_slice(raw, 1, raw.n - 1));
+    return ARENA_JOIN(a, STR("\"i"), raw, STR("\""));
 }
 
 struct str hop_id_back(struct arena *a, struct str raw)
@@ -15,7 +15,7 @@ struct str hop_id_back(struct arena *a, struct str raw)
     if (raw.n < 3 || raw.p[0] != '"')
         return STR_NONE;
     if (raw.p[1] == 's')
-        return arena_printf(a, "\"%.*s", (int)(raw.n - 2), raw.p + 2);
+        return ARENA_JOIN(a, STR("\""), str_slice(raw, 2, raw.n - 2));
     int64_t number;
     struct str inside = str_slice(raw, 2, raw.n - 3);
     if (raw.p[1] == 'i' && jscan_i64(inside, &number))
@@ -26,7 +26,9 @@ struct str hop_id_back(struct arena *a, struct str raw)
 struct str hop_id_fresh(struct arena *a, int worker)
 {
     static _Thread_local uint64_t next;
-    return arena_printf(a, "\"c%d-%llu\"", worker, (unsigned long long)++next);
+    char of_worker[STR_I64_SIZE], of_request[STR_I64_SIZE];
+    return ARENA_JOIN(a, STR("\"c"), str_i64(of_worker, worker), STR("-"),
+                      str_i64(of_request, (int64_t)++next), STR("\""));
 }
 
 bool hop_id_same(struct arena *a, struct str x, struct str y)

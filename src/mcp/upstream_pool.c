@@ -265,9 +265,10 @@ struct str session_pool_key(struct arena *a, const struct registry_entry *entry,
     }
     /* A session belongs to one server and one credential: a changed address or secret needs
      * another. */
-    return arena_printf(a, "%.*s|%.*s|%lld|%lld|%s", STR_FMT(entry->conn.id),
-                        STR_FMT(who->principal), (long long)entry->conn.updated_at,
-                        (long long)cred->updated_at, hex);
+    char server[STR_I64_SIZE], secret[STR_I64_SIZE];
+    return ARENA_JOIN(a, entry->conn.id, STR("|"), who->principal, STR("|"),
+                      str_i64(server, entry->conn.updated_at), STR("|"),
+                      str_i64(secret, cred->updated_at), STR("|"), str_c(hex));
 }
 
 bool session_pool_get(struct services *sv, struct arena *a, struct registry_entry *entry,

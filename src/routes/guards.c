@@ -1,6 +1,7 @@
 /* Host, Origin, CORS and credentials, before any handler. */
 #include "routes/guards.h"
 
+#include "auth/foreign/foreign_check.h"
 #include "auth/pages.h"
 #include "auth/session/csrf.h"
 #include "auth/session/return_to.h"
@@ -29,7 +30,7 @@ static bool host_is_ours(const struct http_request *rq, const struct config *con
                          struct str host)
 {
     struct uri base, given;
-    struct str as_url = arena_printf(rq->arena, "http://%.*s", STR_FMT(host));
+    struct str as_url = ARENA_JOIN(rq->arena, STR("http://"), host);
     if (!uri_parse(str_c(config->origin), &base) || str_is_absent(as_url) ||
         !uri_parse(as_url, &given) || given.path.n > 0 || !str_is_absent(given.userinfo) ||
         !str_is_absent(given.query) || !str_is_absent(given.fragment))
@@ -168,13 +169,28 @@ static bool refuse_bearer(struct http_request *rq, const struct err *e, bool was
 {
     if (e->code == ERR_UNAUTHENTICATED)
         challenge_set(rq, was_sent ? CHALLENGE_INVALID : CHALLENGE_NONE_SENT);
+    if (e->code == ERR_INSUFFICIENT_SCOPE)
+        challenge_set(rq, CHALLENGE_INSUFFICIENT);
+    if (e->code == ERR_RATE_LIMITED)
+        http_set_header(rq, STR("Retry-After"), STR("60"));
     answer_error(rq, e);
     return false;
 }
 
-static bool guard_bearer(struct http_request *rq, bool is_management)
+/* At connections a token may be another authorization server's; at the management server never. */
+static bool bearer_check(struct http_request *rq, struct str bearer, bool is_management,
+                         const struct caller **out, struct err *e)
 {
     struct services *sv = rq->context;
+    struct foreign_shown shown = {.token = bearer,
+                                  .path = rq->path,
+                                  .address = rq->peer_is_shared ? STR_NONE : str_c(rq->peer)};
+    return is_management ? token_check(sv, rq->arena, bearer, clock_wall_ms(), out, e)
+                         : token_check_at(sv, rq->arena, &shown, clock_wall_ms(), out, e);
+}
+
+static bool guard_bearer(struct http_request *rq, bool is_management)
+{
     const struct caller *caller;
     struct err e;
     struct str bearer = bearer_of(rq);
@@ -183,7 +199,7 @@ static bool guard_bearer(struct http_request *rq, bool is_management)
                 "this needs Authorization: Bearer with an access token or API key");
         return refuse_bearer(rq, &e, false);
     }
-    if (!token_check(sv, rq->arena, bearer, clock_wall_ms(), &caller, &e))
+    if (!bearer_check(rq, bearer, is_management, &caller, &e))
         return refuse_bearer(rq, &e, true);
     /* A token works at its own audience only; an API key wherever its holder may. */
     if (is_management ? !caller->is_management_audience : !caller->is_proxy_audience) {

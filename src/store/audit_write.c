@@ -21,6 +21,7 @@ enum {
     LAST_TRY_MS = 10 * 1000, /* what a failing store is given at the end */
     CANONICAL_MAX = 1024 * 1024,
     ID_TIME_DIGITS = 12,
+    ID_BEGIN_SIZE = sizeof "evt_" + ID_TIME_DIGITS,
 };
 #define DAY_MS 86400000LL
 
@@ -36,7 +37,7 @@ static const struct db_stmt audit_insert_durable = {"audit_insert_durable", INSE
 /* Of all organizations: the one statement on tenants' rows that names none. */
 static const struct db_stmt audit_expire = {
     "audit_expire",
-    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at "
+    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id "
     "LIMIT CAST($2 AS BIGINT))",
     DB_WRITE, DB_AUDIT};
 
@@ -82,6 +83,13 @@ static struct link *link_of(struct audit_log *log, struct str org_id)
     return l;
 }
 
+/* What the ids of rows of this time begin with, and no id of an earlier row is above. */
+static void id_begin(int64_t at, char out[ID_BEGIN_SIZE])
+{
+    snprintf(out, ID_BEGIN_SIZE, "evt_%0*llx", ID_TIME_DIGITS,
+             (unsigned long long)at & 0xffffffffffff);
+}
+
 /* "evt_", 12 hex digits of time, 20 of chance: later rows go to the end of the primary key. */
 static void event_id(int64_t at, char out[ID_SIZE])
 {
@@ -89,8 +97,8 @@ static void event_id(int64_t at, char out[ID_SIZE])
     char digits[2 * sizeof chance + 1];
     rand_bytes(chance, sizeof chance);
     text_hex(digits, chance, sizeof chance);
-    snprintf(out, ID_SIZE, "evt_%0*llx%s", ID_TIME_DIGITS, (unsigned long long)at & 0xffffffffffff,
-             digits);
+    id_begin(at, out);
+    memcpy(out + ID_BEGIN_SIZE - 1, digits, sizeof digits);
 }
 
 /* Gives the row its id and its place in the chain. */
@@ -243,7 +251,8 @@ static void retention_run(struct audit_log *log)
     if (now < log->retention_at_ms)
         return;
     log->retention_at_ms = now + RETENTION_MS;
-    int64_t before = clock_wall_ms() - log->config.retention_days * DAY_MS;
+    char before[ID_BEGIN_SIZE];
+    id_begin(clock_wall_ms() - log->config.retention_days * DAY_MS, before);
     int64_t removed = 0;
     struct db_rows r = {.n_affected = RETENTION_ROWS};
     bool is_ok = true;
@@ -251,7 +260,7 @@ static void retention_run(struct audit_log *log)
         struct err e = {0};
         struct arena *a = arena_new(LIMIT_BODY_SMALL);
         is_ok = a && db_run(log->db, a, &audit_expire,
-                            DB_ARGS(A_INT(before), A_INT(RETENTION_ROWS)), &r, &e);
+                            DB_ARGS(A_STR(str_c(before)), A_INT(RETENTION_ROWS)), &r, &e);
         arena_end(a);
         if (is_ok)
             removed += r.n_affected;

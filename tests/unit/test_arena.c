@@ -116,12 +116,24 @@ static void a_thread_that_ends_gives_its_pool_back(void **state) /* the leak che
     assert_null(failed);
 }
 
+static void parts_are_joined_and_ended(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(4096);
+    struct str joined = ARENA_JOIN(a, STR("a"), STR_NONE, STR("bc"), STR(""));
+    assert_true(str_eq(joined, STR("abc")));
+    assert_int_equal(joined.p[joined.n], '\0');
+    assert_true(str_is_absent(ARENA_JOIN(a, (struct str){"", SIZE_MAX}, STR("x"))));
+    arena_end(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_and_aligned_even_when_chunks_are_reused),
         cmocka_unit_test(the_maximum_refuses_and_small_requests_still_fit),
         cmocka_unit_test(strings_are_copied_and_ended),
+        cmocka_unit_test(parts_are_joined_and_ended),
         cmocka_unit_test(end_hooks_run_newest_first_and_once),
         cmocka_unit_test(a_hook_that_does_not_fit_is_not_run),
         cmocka_unit_test(a_thread_that_ends_gives_its_pool_back),

@@ -90,6 +90,15 @@ static void a_scope_list_is_searched_by_whole_words(void **state)
     assert_false(str_list_has(STR_NONE, STR("mcp")));
 }
 
+static void numbers_are_written_in_digits(void **state)
+{
+    (void)state;
+    char digits[STR_I64_SIZE];
+    assert_true(str_eq(str_i64(digits, 0), STR("0")));
+    assert_true(str_eq(str_i64(digits, 1234567), STR("1234567")));
+    assert_true(str_eq(str_i64(digits, INT64_MIN), STR("-9223372036854775808")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +108,7 @@ int main(void)
         cmocka_unit_test(starts_ends_and_finds),
         cmocka_unit_test(pieces_between_separators_keep_empty_ones),
         cmocka_unit_test(numbers_are_whole_and_within_bounds),
+        cmocka_unit_test(numbers_are_written_in_digits),
         cmocka_unit_test(a_scope_list_is_searched_by_whole_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

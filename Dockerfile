@@ -1,8 +1,8 @@
 # Two stages: a build on Debian 13, and an image that holds one program, the libraries it links, and no shell user.
 FROM debian:trixie-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      build-essential cmake ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev \
-      libsqlite3-dev libjansson-dev libssl-dev libpq-dev libargon2-dev uthash-dev \
+      build-essential cmake ninja-build pkg-config libmicrohttpd-dev libcurl4-openssl-dev libc-ares-dev libpsl-dev \
+      libsqlite3-dev libjansson-dev libssl-dev libpq-dev libargon2-dev libxmlsec1-dev zlib1g-dev libqrencode-dev uthash-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -10,7 +10,7 @@ RUN cmake --preset release && cmake --build --preset release --target tulle && s
 
 FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      ca-certificates libmicrohttpd12t64 libcurl4t64 libsqlite3-0 libjansson4 libssl3t64 libpq5 libargon2-1 \
+      ca-certificates libmicrohttpd12t64 libcurl4t64 libcares2 libpsl5t64 libsqlite3-0 libjansson4 libssl3t64 libpq5 libargon2-1 libxmlsec1t64-openssl zlib1g libqrencode4 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin tulle \
     && install -d -o tulle -g tulle -m 0700 /data

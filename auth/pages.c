@@ -150,6 +150,14 @@ void page_render(struct buf *out, const char *name, const struct page_value *val
     render(out, str_slice(layout->text, at + mark.n, SIZE_MAX), &outside);
 }
 
+void page_render_bare(struct buf *out, const char *name, const struct page_value *values)
+{
+    const struct page_file *file = file_find(str_c(name));
+    const struct scope inside = {values, NULL};
+    values_check(file, values);
+    render(out, file->text, &inside);
+}
+
 /* ---- answering ---- */
 
 /* A source expression may not end the directive or the header. */
@@ -162,12 +170,19 @@ static bool source_is_safe(struct str source)
     return source.n > 0 && source.n <= LIMIT_URL;
 }
 
-static void headers_set(struct http_request *rq, struct str form_action)
+/* A page that names a script of ours may run it, and it may ask this server. */
+static bool has_script(const char *name)
+{
+    return str_find(file_find(str_c(name))->text, STR("<script ")) != SIZE_MAX;
+}
+
+static void headers_set(struct http_request *rq, bool is_scripted, struct str form_action)
 {
     struct str csp = arena_printf(
         rq->arena,
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'%s%.*s; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; %sform-action 'self'%s%.*s; "
         "frame-ancestors 'none'; base-uri 'none'",
+        is_scripted ? "script-src 'self'; connect-src 'self'; " : "",
         source_is_safe(form_action) ? " " : "",
         source_is_safe(form_action) ? (int)form_action.n : 0,
         source_is_safe(form_action) ? form_action.p : "");
@@ -189,7 +204,7 @@ void page_answer(struct http_request *rq, int status, const char *name,
     page_render(&out, name, values);
     struct str body = buf_ok(&out) ? arena_dup(rq->arena, buf_str(&out)) : STR_NONE;
     buf_end(&out);
-    headers_set(rq, form_action);
+    headers_set(rq, has_script(name), form_action);
     if (str_is_absent(body))
         http_answer(rq, 503, STR_NONE, STR_NONE);
     else
@@ -198,6 +213,10 @@ void page_answer(struct http_request *rq, int status, const char *name,
 
 void page_error(struct http_request *rq, const struct err *e)
 {
+    if (e->code == ERR_PROOF_OLD) { /* a form whose person can prove it and send it again */
+        page_redirect(rq, STR("/login/again?return_to=/account"));
+        return;
+    }
     const struct page_value values[] = {
         {.name = "message", .text = str_c(e->msg[0] ? e->msg : err_text(e->code))},
         {.name = "request_id", .text = str_c(rq->request_id)},

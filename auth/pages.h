@@ -3,8 +3,8 @@
  * with {{name}} (escaped text),
  * {{#name}}...{{/name}} (shown when a value is not empty, or once per row of a list) and
  * {{^name}}...{{/name}} (shown when empty); there is no unescaped form. Names are checked at build
- * time against the page's own list. Every page: strict CSP without scripts, no framing, no-store,
- * no referrer.
+ * time against the page's own list. Every page: strict CSP without scripts (those that use
+ * passkeys: with one file of ours), no framing, no-store, no referrer.
  */
 #pragma once
 
@@ -33,6 +33,8 @@ void page_answer(struct http_request *rq, int status, const char *name,
                  const struct page_value *values, struct str form_action);
 /* The page alone, appended to `out`. */
 void page_render(struct buf *out, const char *name, const struct page_value *values);
+/* Without the common layout: the template is all there is (mails). */
+void page_render_bare(struct buf *out, const char *name, const struct page_value *values);
 /* GET /assets/:name: style sheets and icons of the pages. */
 void page_asset(struct http_request *rq);
 /* The error page for a failure that a browser sees. */

@@ -5,14 +5,15 @@
 #include <stdlib.h>
 
 #include "auth/caller_build.h"
+#include "auth/login/signin_policy.h"
+#include "auth/foreign/foreign_check.h"
 #include "auth/oauth/issue.h"
-#include "auth/oauth/scope.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/secret.h"
 #include "base/text.h"
-#include "core/policy.h"
 #include "crypto/hash.h"
 #include "io/fiber.h"
 #include "log/metrics.h"
@@ -28,10 +29,21 @@ struct token_entry {
     struct caller caller;
     int refs;
     int64_t touched_at;
+    int64_t good_until; /* of a foreign one: to be looked at again then, ms; 0: whenever the store's
+                           truth changes */
+};
+
+/* How a foreign token was shown, so that a stream's can be looked at again. */
+struct token_shown {
+    struct foreign_shown shown; /* address absent */
+    int64_t used_at;
+    char *memory; /* holds the texts */
+    size_t n;
 };
 
 struct token_cache {
     struct map *by_digest;
+    struct map *shown; /* digest -> struct token_shown; outlives what by_digest forgets */
     uint64_t epoch;
 };
 
@@ -44,17 +56,25 @@ static void entry_release(void *arg)
     }
 }
 
+static void shown_free(void *arg)
+{
+    struct token_shown *t = arg;
+    secret_wipe(t->memory, t->n);
+    free(t->memory);
+    free(t);
+}
+
 struct token_cache *token_cache_new(void)
 {
     struct token_cache *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
     c->by_digest = map_new();
-    if (!c->by_digest) {
-        free(c);
-        return NULL;
-    }
-    return c;
+    c->shown = map_new();
+    if (c->by_digest && c->shown)
+        return c;
+    token_cache_free(c);
+    return NULL;
 }
 
 void token_cache_free(struct token_cache *c)
@@ -62,6 +82,7 @@ void token_cache_free(struct token_cache *c)
     if (!c)
         return;
     map_free(c->by_digest, entry_release);
+    map_free(c->shown, shown_free);
     free(c);
 }
 
@@ -120,39 +141,6 @@ static bool refused(struct err *e, const char *why)
     return err_detail(e, "%s", why);
 }
 
-/* The scopes that the policy knows; none of them is no restriction there, so it must not happen. */
-static bool scopes_read(struct str scope, unsigned *out)
-{
-    unsigned bits;
-    struct str rest = scope, word;
-    *out = 0;
-    while (str_next(&rest, ' ', &word))
-        if (policy_scopes_read(word, &bits))
-            *out |= bits;
-    return *out != 0;
-}
-
-/* The connections that the scope names; none named is no narrowing. */
-static bool connections_read(struct arena *keep, struct str scope, struct caller *out,
-                             struct err *e)
-{
-    size_t n = 0;
-    struct str rest = scope, word, *ids;
-    while (str_next(&rest, ' ', &word))
-        n += scope_is_connection(word);
-    if (n == 0)
-        return true;
-    ids = arena_alloc(keep, n * sizeof(*ids));
-    if (!ids)
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    out->connection_ids = ids;
-    rest = scope;
-    while (str_next(&rest, ' ', &word))
-        if (scope_is_connection(word))
-            ids[out->n_connection_ids++] = str_slice(word, 5, SIZE_MAX);
-    return true;
-}
-
 /* Where an access token works: at the resource it was granted for, and nowhere else. */
 static void audience_apply(struct str resource, struct caller *c)
 {
@@ -173,10 +161,13 @@ static bool access_build(struct services *sv, struct arena *keep, struct str has
         return e->code == ERR_NOT_FOUND
                    ? refused(e, "the token's user is disabled or no member any more")
                    : false;
-    if (!scopes_read(token.scope, &out->scopes))
-        return refused(e, "the access token has no scope");
-    if (!connections_read(keep, token.scope, out, e))
-        return false;
+    if (!caller_scope_apply(keep, token.scope, out, e))
+        return e->code == ERR_INSUFFICIENT_SCOPE ? refused(e, "the access token has no scope")
+                                                 : false;
+    if (!signin_policy_check(sv, keep, token.org_id, &token.proof, e))
+        return e->code == ERR_FORBIDDEN
+                   ? refused(e, "the organization requires another sign-in than the grant's")
+                   : false;
     out->client_id = token.client_id;
     out->expires_at = token.expires_at;
     audience_apply(token.resource, out);
@@ -198,11 +189,30 @@ static bool key_build(struct services *sv, struct arena *keep, struct str hash_h
     return true;
 }
 
-static struct token_entry *entry_new(struct services *sv, struct str digest, bool is_access,
-                                     int64_t now, struct err *e)
+/* Which rows a credential's caller is built from. */
+enum token_kind { TOKEN_KEY, TOKEN_ACCESS, TOKEN_FOREIGN };
+struct token_asked {
+    enum token_kind kind;
+    struct str digest;
+    const struct foreign_shown *shown; /* of TOKEN_FOREIGN; NULL: as it was shown before */
+};
+
+static bool entry_build(struct services *sv, const struct token_asked *asked,
+                        struct token_entry *entry, int64_t now, struct err *e)
 {
     char hash_hex[65];
-    text_hex(hash_hex, digest.p, digest.n);
+    text_hex(hash_hex, asked->digest.p, asked->digest.n);
+    if (asked->kind == TOKEN_FOREIGN)
+        return foreign_check(sv, entry->keep, asked->shown, now, &entry->caller, &entry->good_until,
+                             e);
+    return asked->kind == TOKEN_ACCESS
+               ? access_build(sv, entry->keep, str_c(hash_hex), now, &entry->caller, e)
+               : key_build(sv, entry->keep, str_c(hash_hex), now, &entry->caller, e);
+}
+
+static struct token_entry *entry_new(struct services *sv, const struct token_asked *asked,
+                                     int64_t now, struct err *e)
+{
     struct token_entry *entry = calloc(1, sizeof(*entry));
     struct arena *keep = arena_new((size_t)1024 * 1024);
     if (!entry || !keep) {
@@ -217,15 +227,13 @@ static struct token_entry *entry_new(struct services *sv, struct str digest, boo
      * kept too long. */
     uint64_t epoch = sv->tokens->epoch;
     void *old = NULL;
-    bool is_good = is_access ? access_build(sv, keep, str_c(hash_hex), now, &entry->caller, e)
-                             : key_build(sv, keep, str_c(hash_hex), now, &entry->caller, e);
-    if (!is_good) {
+    if (!entry_build(sv, asked, entry, now, e)) {
         entry_release(entry);
         return NULL;
     }
-    memcpy(entry->caller.token_digest, digest.p, sizeof(entry->caller.token_digest));
+    memcpy(entry->caller.token_digest, asked->digest.p, sizeof(entry->caller.token_digest));
     if (epoch == sv->tokens->epoch && epoch == db_epoch(db_store_of(sv->db)) &&
-        map_set(sv->tokens->by_digest, digest, entry, &old)) {
+        map_set(sv->tokens->by_digest, asked->digest, entry, &old)) {
         entry->refs++;
         if (old)
             entry_release(old);
@@ -233,21 +241,30 @@ static struct token_entry *entry_new(struct services *sv, struct str digest, boo
     return entry; /* the caller of this function holds one reference */
 }
 
-static bool digest_check(struct services *sv, struct arena *a, struct str key, bool is_access,
+/* What is known, and held for the caller of this function; NULL: nothing. */
+static struct token_entry *entry_known(struct token_cache *c, struct str digest, int64_t now)
+{
+    struct token_entry *entry = map_get(c->by_digest, digest);
+    if (entry && entry->good_until && entry->good_until <= now) {
+        entry_release(map_take(c->by_digest, digest));
+        entry = NULL;
+    }
+    if (entry)
+        entry->refs++;
+    return entry;
+}
+
+static bool digest_check(struct services *sv, struct arena *a, const struct token_asked *asked,
                          int64_t now, const struct caller **out, struct err *e)
 {
     cache_refresh(sv->tokens, db_epoch(db_store_of(sv->db)));
 
-    struct token_entry *entry = map_get(sv->tokens->by_digest, key);
-    if (entry) {
-        metric_add(M_CACHE_HITS, 1);
-        entry->refs++;
-    } else {
-        metric_add(M_CACHE_MISSES, 1);
-        entry = entry_new(sv, key, is_access, now, e);
-        if (!entry)
-            return false;
-    }
+    struct token_entry *entry = entry_known(sv->tokens, asked->digest, now);
+    metric_add(entry ? M_CACHE_HITS : M_CACHE_MISSES, 1);
+    if (!entry)
+        entry = entry_new(sv, asked, now, e);
+    if (!entry)
+        return false;
     if (!arena_on_end(a, entry_release, entry)) {
         entry_release(entry);
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -260,21 +277,106 @@ static bool digest_check(struct services *sv, struct arena *a, struct str key, b
     return true;
 }
 
+static struct str digest_text(const struct sha256 *digest)
+{
+    return (struct str){(const char *)digest->b, sizeof(digest->b)};
+}
+
 bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_t now,
                  const struct caller **out, struct err *e)
 {
-    if (bearer.n == 0 || bearer.n > LIMIT_TOKEN)
-        return refused(e, "empty or over-long token");
+    if (bearer.n == 0 || bearer.n > LIMIT_TOKEN || foreign_looks_so(bearer))
+        return refused(e, "no token of ours");
     struct sha256 digest = hash_sha256(bearer);
-    return digest_check(sv, a, (struct str){(const char *)digest.b, sizeof(digest.b)},
-                        str_starts(bearer, STR(ACCESS_PREFIX)), now, out, e);
+    struct token_asked asked = {.kind = str_starts(bearer, STR(ACCESS_PREFIX)) ? TOKEN_ACCESS
+                                                                               : TOKEN_KEY,
+                                .digest = digest_text(&digest)};
+    return digest_check(sv, a, &asked, now, out, e);
+}
+
+/* ---- tokens of other authorization servers ---- */
+
+struct oldest {
+    struct str digest;
+    int64_t used_at;
+};
+
+static bool oldest_visit(struct str digest, void *value, void *arg)
+{
+    const struct token_shown *t = value;
+    struct oldest *o = arg;
+    if (str_is_absent(o->digest) || t->used_at < o->used_at)
+        *o = (struct oldest){digest, t->used_at};
+    return false;
+}
+
+/* Keeps how a good token was shown. Without memory its streams end at the next change. */
+static void shown_keep(struct token_cache *c, struct str digest, const struct foreign_shown *shown,
+                       int64_t now)
+{
+    struct token_shown *t = map_get(c->shown, digest);
+    if (t) {
+        t->used_at = now;
+        return;
+    }
+    if (map_count(c->shown) >= LIMIT_FOREIGN_SHOWN) {
+        struct oldest oldest = {STR_NONE, 0};
+        map_each(c->shown, oldest_visit, &oldest);
+        shown_free(map_take(c->shown, oldest.digest));
+    }
+    t = calloc(1, sizeof(*t));
+    size_t n = shown->token.n + shown->path.n;
+    char *memory = malloc(n);
+    if (!t || !memory) {
+        free(t);
+        free(memory);
+        return;
+    }
+    memcpy(memory, shown->token.p, shown->token.n);
+    memcpy(memory + shown->token.n, shown->path.p, shown->path.n);
+    *t = (struct token_shown){.shown = {.token = {memory, shown->token.n},
+                                        .path = {memory + shown->token.n, shown->path.n}},
+                              .used_at = now,
+                              .memory = memory,
+                              .n = n};
+    if (!map_set(c->shown, digest, t, NULL))
+        shown_free(t);
+}
+
+bool token_check_at(struct services *sv, struct arena *a, const struct foreign_shown *shown,
+                    int64_t now, const struct caller **out, struct err *e)
+{
+    if (shown->token.n == 0 || !foreign_looks_so(shown->token))
+        return token_check(sv, a, shown->token, now, out, e);
+    struct str parts[] = {STR("foreign "), shown->path, STR(" "), shown->token};
+    struct sha256 digest = hash_sha256_of(parts, ARRAY_LEN(parts));
+    struct token_asked asked = {
+        .kind = TOKEN_FOREIGN, .digest = digest_text(&digest), .shown = shown};
+    if (!digest_check(sv, a, &asked, now, out, e))
+        return false;
+    shown_keep(sv->tokens, asked.digest, shown, now);
+    return true;
 }
 
 bool token_check_again(struct services *sv, struct arena *a, const struct caller *before,
                        int64_t now, const struct caller **out, struct err *e)
 {
-    struct str digest = {(const char *)before->token_digest, sizeof(before->token_digest)};
-    return digest_check(sv, a, digest, !str_is_absent(before->client_id), now, out, e);
+    struct token_asked asked = {
+        .kind = str_is_absent(before->client_id) ? TOKEN_KEY : TOKEN_ACCESS,
+        .digest = {(const char *)before->token_digest, sizeof(before->token_digest)}};
+    if (!id_is(before->client_id, "iss"))
+        return digest_check(sv, a, &asked, now, out, e);
+    const struct token_shown *t = map_get(sv->tokens->shown, asked.digest);
+    if (!t)
+        return refused(e, "how the foreign token was shown is not known any more");
+    /* The map's may go while others are asked. */
+    struct foreign_shown shown = {.token = arena_dup(a, t->shown.token),
+                                  .path = arena_dup(a, t->shown.path)};
+    if (str_is_absent(shown.token) || str_is_absent(shown.path))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    asked.kind = TOKEN_FOREIGN;
+    asked.shown = &shown;
+    return digest_check(sv, a, &asked, now, out, e);
 }
 
 bool caller_of_member(struct services *sv, struct arena *a, struct str org_id, struct str user_id,

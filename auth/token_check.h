@@ -6,6 +6,8 @@
 #include "core/caller.h"
 #include "core/services.h"
 
+struct foreign_shown; /* auth/foreign/foreign_check.h */
+
 struct token_cache; /* one worker's: digest of a token -> caller, dropped with db_epoch */
 struct token_cache *token_cache_new(void) must_use;
 void token_cache_free(struct token_cache *c);
@@ -20,6 +22,11 @@ void token_cache_free(struct token_cache *c);
  */
 bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_t now,
                  const struct caller **out, struct err *e) must_use;
+
+/* The same for a token that may be another authorization server's: one of ours is judged as above,
+ * theirs by foreign_check, whose errors are added. Never at the management server. */
+bool token_check_at(struct services *sv, struct arena *a, const struct foreign_shown *shown,
+                    int64_t now, const struct caller **out, struct err *e) must_use;
 
 /* Does the credential that made this caller still hold? For streams that outlive their request.
  * Same errors. */

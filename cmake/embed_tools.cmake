@@ -90,6 +90,7 @@ foreach(path ${files})
   spec_get("${spec}" has_total true has_total)
   spec_get("${spec}" open_world false open_world)
   spec_get("${spec}" has_secrets false has_secrets)
+  spec_get("${spec}" needs_fresh false needs_fresh)
   spec_get("${spec}" twin_of "" twin_of)
   set(twin_of_c NULL)
   if(twin_of)
@@ -119,6 +120,7 @@ foreach(path ${files})
   c_bool(${open_world} open_world)
   c_bool(${needs_org} needs_org)
   c_bool(${has_secrets} has_secrets)
+  c_bool(${needs_fresh} needs_fresh)
 
   string(JSON tool SET "{}" name "\"${name}\"")
   string(REPLACE "\\" "\\\\" title "${title}")
@@ -139,7 +141,7 @@ foreach(path ${files})
   string(APPEND externs "extern tool_fn ${function};\n")
   string(APPEND rows "    {.name = \"${name}\",\n     .toolset = \"${family}\",\n     .permission = \"${permission}\",\n"
     "     .effect = \"${effect}\",\n     .is_idempotent = ${idempotent},\n     .needs_org = ${needs_org},\n"
-    "     .has_secrets = ${has_secrets},\n     .twin_of = ${twin_of_c},\n     .description_json = ${tool_c},\n     .input_schema = ${input_c},\n"
+    "     .needs_fresh = ${needs_fresh},\n     .has_secrets = ${has_secrets},\n     .twin_of = ${twin_of_c},\n     .description_json = ${tool_c},\n     .input_schema = ${input_c},\n"
     "     .output_schema = ${output_c},\n     .run = ${function}},\n")
 endforeach()
 

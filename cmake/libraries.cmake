@@ -1,7 +1,7 @@
 # Foreign libraries, each as one target. Headers count as system headers: their warnings are not ours.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-foreach(pair jansson:jansson openssl:libcrypto microhttpd:libmicrohttpd curl:libcurl sqlite:sqlite3 pq:libpq argon2:libargon2)
+foreach(pair jansson:jansson openssl:libcrypto microhttpd:libmicrohttpd curl:libcurl cares:libcares psl:libpsl sqlite:sqlite3 pq:libpq argon2:libargon2 qrencode:libqrencode zlib:zlib xmlsec:xmlsec1-openssl)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 name)
   list(GET pair 1 package)

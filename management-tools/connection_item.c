@@ -38,6 +38,8 @@ bool connection_item_write(struct tool_call *c, struct jout *j, const struct con
         jout_kraw(j, "tool_count", STR("null"));
     raw_or(j, "configuration", conn->configuration, "{}");
     raw_or(j, "metadata", conn->metadata, "{}");
+    jout_ki64(j, "calls_per_minute", conn->calls_per_minute);
+    jout_ki64(j, "calls_at_once", conn->calls_at_once);
     jout_ktime(j, "created_at", conn->created_at);
     jout_kstr(j, "created_by", conn->created_by);
     jout_ktime(j, "updated_at", conn->updated_at);

@@ -7,6 +7,7 @@
 #include "io/fiber.h"
 #include "json/jscan.h"
 #include "management-tools/tool_io.h"
+#include "mcp/call_limits.h"
 #include "mcp/registry_cache.h"
 #include "mcp/upstream.h"
 #include "store/audit.h"
@@ -19,6 +20,7 @@ struct call {
     struct str arguments; /* JSON object text */
     int64_t started_us;
     const char *outcome;
+    struct call_limits limits;
     bool is_server_error; /* the server's JSON-RPC error, with this code */
     int64_t error_code;
 };
@@ -148,6 +150,13 @@ static bool judge_and_ask(struct tool_call *c, struct call *call, struct err *e)
     if (!decide(c, call, e))
         return false;
     call->outcome = "failed";
+    int64_t retry_ms;
+    if (!call_limits_enter(c->sv, c->arena, c->caller, &call->entry->conn, &call->limits, &retry_ms,
+                           e)) {
+        if (c->use->rq && e->code == ERR_RATE_LIMITED)
+            call_limits_say(c->use->rq, retry_ms);
+        return false;
+    }
     if (!call->entry->conn.enabled)
         return err_set(e, ERR_UNPROCESSABLE,
                        "the connection is disabled: CONNECTION_ENABLE lets it be used again");
@@ -167,6 +176,7 @@ bool tool_connection_tool_call(struct tool_call *c, struct err *e)
         !registry_get(c->sv, c->arena, c->org_id, conn.id, &call.entry, e))
         return false;
     bool is_good = judge_and_ask(c, &call, e);
+    call_limits_leave(&call.limits);
     struct err unrecorded = {0};
     c->has_own_row = true;
     if (record(c, &call, is_good ? NULL : e, &unrecorded) || !is_good)

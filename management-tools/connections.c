@@ -59,6 +59,8 @@ static bool fields_read(struct tool_call *c, struct connection *conn, struct err
     take(c, "url", &conn->url);
     take(c, "command", &conn->command);
     conn->enabled = jv_get_bool(c->arguments, "enabled", conn->enabled);
+    conn->calls_per_minute = jv_get_i64(c->arguments, "calls_per_minute", conn->calls_per_minute);
+    conn->calls_at_once = jv_get_i64(c->arguments, "calls_at_once", conn->calls_at_once);
     if (env && !env_names_read(c, env, &conn->env_names, e))
         return false;
     return io_json(c, jv_get(c->arguments, "args"), conn->args, &conn->args, e) &&

@@ -1,5 +1,7 @@
 /* ORGANIZATION_INVITATION_*: people who are asked to join. */
 #include "auth/login/accounts.h"
+#include "auth/login/mailed_proof.h"
+#include "auth/mail/mailer.h"
 #include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -9,7 +11,9 @@
 #include "core/principal_rules.h"
 #include "management-tools/tool_io.h"
 #include "store/invitations.h"
+#include "store/orgs.h"
 #include "store/roles.h"
+#include "store/users.h"
 
 tool_fn tool_organization_invitation_create, tool_organization_invitation_list,
     tool_organization_invitation_cancel;
@@ -45,6 +49,28 @@ static bool role_check(struct tool_call *c, struct str role, struct err *e)
     return true;
 }
 
+/* Without mail whoever invites hands the link on. */
+static bool invitation_mail(struct tool_call *c, const struct invitation *i, struct str token,
+                            struct err *e)
+{
+    struct mail_request m = {.kind = MAIL_INVITATION, .email = i->email};
+    struct user by;
+    struct org org;
+    if (!mailer_can(c->sv, m.kind))
+        return true;
+    struct str proof = mailed_proof_of(c->sv, c->arena, token);
+    m.url = arena_printf(c->arena, "%s/invite/%.*s?proof=%.*s", c->sv->config->origin,
+                         STR_FMT(token), STR_FMT(proof));
+    if (str_is_absent(proof) || str_is_absent(m.url))
+        return io_no_memory(e);
+    if (!orgs_get(c->sv->db, c->arena, i->org_id, &org, e))
+        return false;
+    m.org_name = org.name;
+    if (!str_is_absent(i->invited_by) && users_get(c->sv->db, c->arena, i->invited_by, &by, NULL))
+        m.by = by.name;
+    return mailer_add(c->sv, c->arena, &m, e);
+}
+
 bool tool_organization_invitation_create(struct tool_call *c, struct err *e)
 {
     static const int64_t day_ms = 24 * 60 * 60 * 1000;
@@ -71,7 +97,8 @@ bool tool_organization_invitation_create(struct tool_call *c, struct err *e)
     invitation.hash = str_c(token.hash_hex);
     struct str url = arena_printf(c->arena, "%s/invite/%s", c->sv->config->origin, token.text);
     bool is_good = (!str_is_absent(url) || io_no_memory(e)) &&
-                   invitations_insert(c->sv->db, c->arena, &invitation, e);
+                   invitations_insert(c->sv->db, c->arena, &invitation, e) &&
+                   invitation_mail(c, &invitation, str_c(token.text), e);
     secret_wipe(&token, sizeof(token));
     if (!is_good)
         return false;

@@ -1,14 +1,12 @@
 /* ORGANIZATION_MEMBER_*: who belongs to the organization, with which roles. */
 #include "auth/downstream/disconnect.h"
 #include "base/clock.h"
-#include "base/ids.h"
 #include "base/limits.h"
-#include "base/text.h"
+#include "management-tools/role_words.h"
 #include "management-tools/tool_io.h"
 #include "store/api_keys.h"
 #include "store/members.h"
 #include "store/offboarding.h"
-#include "store/roles.h"
 #include "store/service_accounts.h"
 #include "store/users.h"
 
@@ -29,6 +27,7 @@ static void member_write(struct jout *j, const struct member *m)
             jout_str(j, role);
     jout_array_end(j);
     jout_ktime(j, "created_at", m->created_at);
+    jout_kbool(j, "active", m->deactivated_at == 0);
     jout_object_end(j);
 }
 
@@ -46,41 +45,11 @@ static bool member_answer(struct tool_call *c, struct str user_id, struct err *e
     return true;
 }
 
-/* Whom user_id or email names, member or not. */
-static bool person_find(struct tool_call *c, struct user *out, struct err *e)
-{
-    struct str id = jv_get_str(c->arguments, "user_id"), email = jv_get_str(c->arguments, "email");
-    if (str_is_absent(id) == str_is_absent(email))
-        return err_set(e, ERR_INVALID, "arguments: expected either user_id or email");
-    bool is_found;
-    if (str_is_absent(email)) {
-        /* An id tells who somebody is: only of people whom the caller shares an organization with.
-         */
-        bool is_shared = false;
-        if (!users_share_org(c->sv->db, c->arena, c->caller->user_id, id, &is_shared, e))
-            return false;
-        is_found = is_shared ? users_get(c->sv->db, c->arena, id, out, e)
-                             : err_set(e, ERR_NOT_FOUND, "no such person");
-    } else {
-        char lower[LIMIT_EMAIL + 1];
-        struct str trimmed = str_slice(str_trim(email), 0, LIMIT_EMAIL);
-        memcpy(lower, trimmed.p, trimmed.n);
-        text_lower(lower, trimmed.n);
-        is_found = users_by_email(c->sv->db, c->arena, (struct str){lower, trimmed.n}, out, e);
-    }
-    if (is_found && id_is(out->id, "sa")) /* SERVICE_ACCOUNT_* manage those */
-        return err_set(e, ERR_NOT_FOUND, "no such person");
-    if (is_found)
-        c->object = out->id;
-    else if (e->code == ERR_NOT_FOUND)
-        return err_set(e, ERR_NOT_FOUND, "no such person");
-    return is_found;
-}
-
 static bool member_find(struct tool_call *c, struct member *out, struct err *e)
 {
     struct user user = {0};
-    if (person_find(c, &user, e) && members_get(c->sv->db, c->arena, c->org_id, user.id, out, e))
+    if (role_words_person(c, &user, e) &&
+        members_get(c->sv->db, c->arena, c->org_id, user.id, out, e))
         return true;
     return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such person") : false;
 }
@@ -88,31 +57,6 @@ static bool member_find(struct tool_call *c, struct member *out, struct err *e)
 static bool is_owner(const struct tool_call *c)
 {
     return (c->caller->builtin_roles & ROLE_OWNER) != 0;
-}
-
-/* One role that the caller may hand out, appended to the list. */
-static bool role_take(struct tool_call *c, struct str role, struct buf *roles, struct err *e)
-{
-    struct role custom;
-    bool is_builtin =
-        str_eq(role, STR("owner")) || str_eq(role, STR("admin")) || str_eq(role, STR("member"));
-    if (!is_builtin && !id_is(role, "role"))
-        return err_set(e, ERR_INVALID,
-                       "arguments.role: given \"%.*s\", expected owner, admin, member or role_...",
-                       STR_FMT(str_slice(role, 0, 60)));
-    if (!is_builtin && !roles_get(c->sv->db, c->arena, c->org_id, role, &custom, e))
-        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such role") : false;
-    if (str_eq(role, STR("owner")) && !is_owner(c))
-        return err_set(e, ERR_FORBIDDEN, "only owners make owners");
-    /* Whoever manages members by a custom role must not give away more than they have. */
-    if (!str_eq(role, STR("member")) && !io_is_admin(c))
-        return err_set(e, ERR_FORBIDDEN, "only administrators give other roles than member");
-    if (!str_list_has(buf_str(roles), role)) {
-        if (roles->n)
-            buf_add_char(roles, ' ');
-        buf_add(roles, role);
-    }
-    return true;
 }
 
 static bool roles_read(struct tool_call *c, struct str *out, struct err *e)
@@ -123,20 +67,26 @@ static bool roles_read(struct tool_call *c, struct str *out, struct err *e)
         return err_set(e, ERR_INVALID, "arguments: expected either role or roles");
     struct buf roles;
     buf_init(&roles, LIMIT_BODY_SMALL);
-    bool is_good = !several ? role_take(c, one, &roles, e) : true;
+    bool is_good = !several ? role_words_take(c, one, &roles, e) : true;
     for (size_t i = 0; is_good && i < jv_count(several); i++)
-        is_good = role_take(c, jv_str(jv_at(several, i)), &roles, e);
+        is_good = role_words_take(c, jv_str(jv_at(several, i)), &roles, e);
     *out = is_good && buf_ok(&roles) ? arena_dup(c->arena, buf_str(&roles)) : STR_NONE;
     buf_end(&roles);
     return is_good && (!str_is_absent(*out) || io_no_memory(e));
 }
 
 /* Nobody touches who stands above them. */
-static bool may_touch(const struct tool_call *c, const struct member *m, struct err *e)
+static bool may_touch(struct tool_call *c, const struct member *m, struct err *e)
 {
-    if (str_list_has(m->roles, STR("owner")) && !is_owner(c))
+    struct group_of_member *groups;
+    size_t n;
+    if (!groups_of_member(c->sv->db, c->arena, c->org_id, m->user_id, &groups, &n, e))
+        return false;
+    if ((str_list_has(m->roles, STR("owner")) || groups_give(groups, n, STR("owner"))) &&
+        !is_owner(c))
         return err_set(e, ERR_FORBIDDEN, "only owners change or remove owners");
-    if (str_list_has(m->roles, STR("admin")) && !io_is_admin(c))
+    if ((str_list_has(m->roles, STR("admin")) || groups_give(groups, n, STR("admin"))) &&
+        !io_is_admin(c))
         return err_set(e, ERR_FORBIDDEN, "only administrators change or remove administrators");
     return true;
 }
@@ -145,7 +95,7 @@ bool tool_organization_member_add(struct tool_call *c, struct err *e)
 {
     struct user user = {0};
     struct str roles = STR_NONE;
-    if (!person_find(c, &user, e) || !roles_read(c, &roles, e))
+    if (!role_words_person(c, &user, e) || !roles_read(c, &roles, e))
         return false;
     if (!members_add(c->sv->db, c->arena, c->org_id, user.id, roles, clock_wall_ms(), e))
         return e->code == ERR_CONFLICT ? err_set(e, ERR_CONFLICT, "already a member") : false;
@@ -260,9 +210,17 @@ bool tool_organization_member_list(struct tool_call *c, struct err *e)
     struct jout j;
     size_t n;
     struct io_list_end end = {0};
-    if (!io_page_read(c, &page, e) ||
-        !members_list(c->sv->db, c->arena, c->org_id, &page, &members, &n, e) ||
-        !members_count(c->sv->db, c->arena, c->org_id, &end.total, e))
+    struct str group_id = jv_get_str(c->arguments, "group_id");
+    struct group group = {0};
+    if (!io_page_read(c, &page, e))
+        return false;
+    if (!str_is_absent(group_id) &&
+        !groups_get(c->sv->db, c->arena, c->org_id, group_id, &group, e))
+        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such group") : false;
+    if (!members_list(c->sv->db, c->arena, c->org_id, group_id, &page, &members, &n, e))
+        return false;
+    end.total = group.n_members;
+    if (str_is_absent(group_id) && !members_count(c->sv->db, c->arena, c->org_id, &end.total, e))
         return false;
     io_list_begin(c, &j);
     for (size_t i = 0; i < n && i < (size_t)page.limit; i++) {

@@ -81,13 +81,14 @@ bool tool_organization_create(struct tool_call *c, struct err *e)
 
 /* ---- list ---- */
 
-/* A key or grant belongs to one organization and lists that one. */
-static bool list_own(struct tool_call *c, struct err *e)
+/* A key or grant belongs to one organization and lists that one; what an organization's provider
+ * proved counts there only. */
+static bool list_own(struct tool_call *c, struct str org_id, struct err *e)
 {
     struct org org;
     struct member me;
     struct jout j;
-    if (!orgs_get(c->sv->db, c->arena, c->caller->org_id, &org, e) ||
+    if (!orgs_get(c->sv->db, c->arena, org_id, &org, e) ||
         !members_get(c->sv->db, c->arena, org.id, c->caller->user_id, &me, e))
         return false;
     io_list_begin(c, &j);
@@ -106,7 +107,9 @@ bool tool_organization_list(struct tool_call *c, struct err *e)
     if (!io_page_read(c, &page, e))
         return false;
     if (caller_is_bound(c->caller))
-        return list_own(c, e);
+        return list_own(c, c->caller->org_id, e);
+    if (!str_is_absent(c->caller->proof.org_id))
+        return list_own(c, c->caller->proof.org_id, e);
     if (!orgs_list_of_user(c->sv->db, c->arena, c->caller->user_id, &page, &orgs, &n, e) ||
         !orgs_count_of_user(c->sv->db, c->arena, c->caller->user_id, &end.total, e))
         return false;

@@ -4,6 +4,7 @@
  */
 #include "management-tools/registry.h"
 
+#include "auth/login/signin_policy.h"
 #include "auth/token_check.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -137,9 +138,10 @@ static bool org_resolve(struct tool_call *c, struct err *e)
     if (str_eq(wanted, c->org_id))
         return true;
     bool is_bound = caller_is_bound(c->caller);
+    const struct proof proof = c->caller->proof;
     if (!is_bound && caller_of_member(c->sv, c->arena, wanted, c->caller->user_id, &c->caller, e)) {
         c->org_id = c->caller->org_id;
-        return true;
+        return signin_policy_check(c->sv, c->arena, c->org_id, &proof, e);
     }
     if (!is_bound && e->code != ERR_NOT_FOUND)
         return false;
@@ -240,6 +242,20 @@ static bool run(struct tool_call *c, struct tool_outcome *out, struct err *e)
     return registry_audit_close(c, is_good, started_us, e) && is_good;
 }
 
+/* Keys and grants prove nothing anew: they may do what they may. */
+static bool proof_check(struct tool_call *c, struct err *e)
+{
+    int64_t proved_at = c->use->caller->proved_at;
+    if (!c->tool->needs_fresh || !proved_at || clock_wall_ms() - proved_at <= LIMIT_FRESH_MS)
+        return true;
+    if (!registry_audit_denial(c, STR("the last proof of who it is was too long ago"), e))
+        return false;
+    return err_set(
+        e, ERR_PROOF_OLD,
+        "prove again that it is you, at %s/login/again in this browser; then repeat this",
+        c->sv->config->origin);
+}
+
 static bool call_parsed(struct tool_call *c, struct tool_outcome *out, bool *is_unknown_tool,
                         struct err *e)
 {
@@ -255,7 +271,7 @@ static bool call_parsed(struct tool_call *c, struct tool_outcome *out, bool *is_
     verdict = decide(c, jv_get_str(c->arguments, c->tool->twin_of ? "id" : "connection_id"));
     if (!verdict.is_allowed)
         return refuse(c, &verdict, is_unknown_tool, e);
-    return run(c, out, e);
+    return proof_check(c, e) && run(c, out, e);
 }
 
 static bool registry_call(struct tool_use *u, struct str name, struct str arguments,

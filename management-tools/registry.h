@@ -35,6 +35,8 @@ struct tool {
     const char *effect;     /* read, write, destructive */
     bool is_idempotent;
     bool needs_org;      /* takes organization_id, or the key's */
+    bool needs_fresh;    /* a person in a browser must have proved within LIMIT_FRESH_MS that it is
+                            them */
     bool has_secrets;    /* its arguments are never recorded, and its errors do not quote them */
     const char *twin_of; /* the tool that this one is another form of, or NULL: statements and keys
                             that name either mean both; listed only with its own toolset */

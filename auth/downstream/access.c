@@ -1,6 +1,7 @@
 #include "auth/downstream/access.h"
 
 #include "auth/downstream/grant.h"
+#include "auth/downstream/machine.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -53,6 +54,7 @@ struct access {
     struct downstream_token row;
     struct downstream_grant grant;
     int64_t now;
+    bool is_missing;  /* there is no authorization that can be used */
     bool has_renewed; /* ourselves: what came is used, however short its life */
 };
 
@@ -87,9 +89,13 @@ static bool request(struct access *x, struct downstream_tokens_got *got, struct 
     buf_init(&form, LIMIT_OAUTH_DOCUMENT);
     bool is_good = buf_reserve(&form, LIMIT_OAUTH_DOCUMENT - 1) ||
                    err_set(e, ERR_UNAVAILABLE, "out of memory");
-    downstream_form_add(&form, "grant_type", STR("refresh_token"));
-    downstream_form_add(&form, "refresh_token", x->grant.refresh_token);
-    downstream_form_add(&form, "resource", x->grant.resource);
+    if (downstream_machine_is(&x->grant)) {
+        downstream_machine_form(&form, &x->grant, x->row.scope);
+    } else {
+        downstream_form_add(&form, "grant_type", STR("refresh_token"));
+        downstream_form_add(&form, "refresh_token", x->grant.refresh_token);
+        downstream_form_add(&form, "resource", x->grant.resource);
+    }
     is_good = is_good && downstream_token_request(x->sv, x->a, &x->grant, &form, got, e);
     if (form.p)
         secret_wipe(form.p, form.cap);
@@ -150,26 +156,29 @@ static bool refresh(struct access *x, struct str lease_id, struct err *e)
 
 /* ---- which one ---- */
 
+static bool missing(struct access *x, const char *why, struct err *e)
+{
+    x->is_missing = true;
+    return downstream_needs_person(x->sv, x->conn, x->owner, why, e);
+}
+
 static bool load(struct access *x, struct err *e)
 {
     const struct connection *conn = x->conn;
     if (!downstream_tokens_get(x->sv->db, x->a, conn->org_id, conn->id, x->owner, &x->row, e)) {
         if (e->code != ERR_NOT_FOUND)
             return false;
-        connection_mark(x->sv, x->a, conn, x->owner);
-        return downstream_needs_person(x->sv, conn, x->owner,
-                                       x->owner.n ? "you have not connected this server yet"
-                                                  : "this server is not connected yet",
-                                       e);
+        return missing(x,
+                       x->owner.n ? "you have not connected this server yet"
+                                  : "this server is not connected yet",
+                       e);
     }
     if (!str_is_absent(x->row.failure))
-        return downstream_needs_person(x->sv, conn, x->owner,
-                                       "the authorization of this server has ended", e);
+        return missing(x, "the authorization of this server has ended", e);
     if (!downstream_grant_open(x->sv, x->a, conn->org_id, &x->row, &x->grant, e))
         return false;
     struct str origin = downstream_origin(x->a, conn);
-    return str_eq(origin, x->grant.origin) ||
-           downstream_needs_person(x->sv, conn, x->owner, "this server has another address now", e);
+    return str_eq(origin, x->grant.origin) || missing(x, "this server has another address now", e);
 }
 
 /* False: somebody else has it (*e untouched), or the store does not answer. */
@@ -196,15 +205,32 @@ static bool ended(struct access *x, struct err *e)
 
 enum turn { TURN_DONE, TURN_FAILED, TURN_AGAIN };
 
+/* Nothing to use: Tulle authorizes itself where it may, else a person has to. */
+static enum turn begin(struct access *x, struct err *e)
+{
+    enum machine_begun begun = MACHINE_NOT;
+    if (!x->is_missing)
+        return TURN_FAILED;
+    if (x->owner.n == 0)
+        begun = downstream_machine_begin(x->sv, x->a, x->conn, e);
+    if (begun == MACHINE_DONE || begun == MACHINE_BUSY) {
+        x->is_missing = false;
+        return TURN_AGAIN;
+    }
+    connection_mark(x->sv, x->a, x->conn, x->owner);
+    return TURN_FAILED;
+}
+
 static enum turn turn(struct access *x, struct downstream_access *out, struct err *e)
 {
     struct id id = id_new("lease");
     if (!load(x, e))
-        return TURN_FAILED;
+        return begin(x, e);
     x->now = clock_wall_ms();
     if (x->has_renewed && x->row.generation != x->refused)
         return give(x, out, e) ? TURN_DONE : TURN_FAILED;
-    bool is_usable = !is_over(x), has_refresh = !str_is_absent(x->grant.refresh_token);
+    bool is_usable = !is_over(x),
+         has_refresh = !str_is_absent(x->grant.refresh_token) || downstream_machine_is(&x->grant);
     bool is_taken = x->row.lease_until > x->now;
     if (is_usable && (!is_due(x) || !has_refresh || is_taken))
         return give(x, out, e) ? TURN_DONE : TURN_FAILED;

@@ -127,6 +127,13 @@ static bool given_find(struct services *sv, struct arena *a, const struct connec
     return true;
 }
 
+bool downstream_client_given(struct services *sv, struct arena *a, const struct connection *conn,
+                             const struct downstream_server *server,
+                             struct downstream_identity *out, struct err *e)
+{
+    return given_find(sv, a, conn, STR(""), server, out, e);
+}
+
 /* ---- dynamic registration ---- */
 
 static bool client_place(struct arena *a, const struct connection *conn, struct str issuer,

@@ -25,3 +25,7 @@ bool downstream_client_find(struct services *sv, struct arena *a, const struct c
                             const struct downstream_asker *who,
                             const struct downstream_server *server, struct downstream_identity *out,
                             struct err *e) must_use;
+/* What an administrator registered for the organization; client_id absent: nothing. */
+bool downstream_client_given(struct services *sv, struct arena *a, const struct connection *conn,
+                             const struct downstream_server *server,
+                             struct downstream_identity *out, struct err *e) must_use;

@@ -45,6 +45,7 @@ bool downstream_settings_read(struct arena *a, const struct connection *conn,
     out->audience = jv_get_str(oauth, "audience");
     out->scope = jv_get_str(oauth, "scope");
     out->issuer = jv_get_str(oauth, "issuer");
+    out->is_machine = str_eq(jv_get_str(oauth, "grant"), STR("client_credentials"));
     out->assumes_s256 = jv_get_bool(oauth, "assume_s256", false);
     return true;
 }

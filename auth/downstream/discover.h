@@ -14,6 +14,7 @@ struct downstream_settings {
     struct str audience; /* "audience" (Auth0, Okta); absent: none */
     struct str scope;    /* "scope": instead of what the server says; absent: that */
     struct str issuer;   /* "issuer": when the server names several; absent: the first */
+    bool is_machine;     /* "grant": "client_credentials": Tulle as itself, no person */
     bool assumes_s256;   /* "assume_s256": providers that support PKCE without saying so */
 };
 /* Strings live as long as the arena. */

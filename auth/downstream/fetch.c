@@ -10,20 +10,22 @@ static void doc_free(void *doc)
     jdoc_free(doc);
 }
 
-/* What is no JSON object is kept as none: the status says more. */
-static bool json_read(struct arena *a, struct str body, const struct jvalue **out, struct err *e)
+/* What is no JSON is kept as none: the status says more. */
+static bool json_read(struct arena *a, struct str body, struct downstream_answer *out,
+                      struct err *e)
 {
     struct err ignored;
     struct jdoc *doc = jdoc_parse(body, &ignored);
-    *out = NULL;
+    out->json = out->value = NULL;
     if (!doc)
         return true;
     if (!arena_on_end(a, doc_free, doc)) {
         jdoc_free(doc);
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     }
-    if (jv_is_object(jdoc_root(doc)))
-        *out = jdoc_root(doc);
+    out->value = jdoc_root(doc);
+    if (jv_is_object(out->value))
+        out->json = out->value;
     return true;
 }
 
@@ -56,5 +58,5 @@ bool downstream_fetch(struct services *sv, struct arena *a, struct str url,
         !http_fetch(sv->http, a, &call, LIMIT_OAUTH_DOCUMENT, &got, e))
         return false;
     out->status = got.head.status;
-    return json_read(a, got.body, &out->json, e);
+    return json_read(a, got.body, out, e);
 }

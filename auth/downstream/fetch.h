@@ -8,7 +8,8 @@
 
 struct downstream_answer {
     int status;
-    const struct jvalue *json; /* an object, or NULL; lives as long as the arena */
+    const struct jvalue *json;  /* an object, or NULL; lives as long as the arena */
+    const struct jvalue *value; /* any JSON, or NULL */
 };
 /*
  * GET url, or POST body of a type, with further headers. ERR_EGRESS, ERR_UPSTREAM, ERR_TIMEOUT,

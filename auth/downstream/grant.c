@@ -33,6 +33,7 @@ static struct {
     {"revocation_endpoint", offsetof(struct downstream_grant, revocation_endpoint)},
     {"resource", offsetof(struct downstream_grant, resource)},
     {"audience", offsetof(struct downstream_grant, audience)},
+    {"grant_type", offsetof(struct downstream_grant, grant_type)},
     {"origin", offsetof(struct downstream_grant, origin)},
     {"access_token", offsetof(struct downstream_grant, access_token)},
     {"refresh_token", offsetof(struct downstream_grant, refresh_token)},
@@ -118,8 +119,7 @@ void downstream_form_add(struct buf *form, const char *name, struct str value)
     text_percent_encode(form, value);
 }
 
-/* HTTP Basic with both parts form-encoded (RFC 6749 2.3.1). */
-static struct str basic_make(struct arena *a, const struct downstream_identity *c)
+struct str downstream_basic(struct arena *a, const struct downstream_identity *c)
 {
     struct buf pair, out;
     buf_init(&pair, LIMIT_CREDENTIAL);
@@ -145,7 +145,7 @@ static bool post_form(struct services *sv, struct arena *a, const struct downstr
 {
     struct downstream_post post = {.type = STR("application/x-www-form-urlencoded")};
     if (str_eq(g->client.auth_method, STR("client_secret_basic"))) {
-        post.authorization = basic_make(a, &g->client);
+        post.authorization = downstream_basic(a, &g->client);
         if (str_is_absent(post.authorization))
             return no_memory(e);
     } else {
@@ -206,7 +206,8 @@ bool downstream_token_request(struct services *sv, struct arena *a,
     struct str type = jv_get_str(answer.json, "token_type");
     *out = (struct downstream_tokens_got){.access_token = jv_get_str(answer.json, "access_token"),
                                           .refresh_token = jv_get_str(answer.json, "refresh_token"),
-                                          .scope = jv_get_str(answer.json, "scope")};
+                                          .scope = jv_get_str(answer.json, "scope"),
+                                          .id_token = jv_get_str(answer.json, "id_token")};
     if (answer.status != 200 || str_is_absent(out->access_token))
         return error_read(&answer, e);
     if (!str_is_absent(type) && !str_ieq(type, STR("Bearer")))

@@ -19,7 +19,8 @@ struct downstream_grant {
     struct str token_endpoint, revocation_endpoint; /* revocation: absent when there is none */
     struct str resource, audience;                  /* as asked for; absent: not */
     struct str origin;                              /* of the MCP server that the token is for */
-    struct str access_token, refresh_token;         /* refresh: absent when there is none */
+    struct str grant_type; /* "client_credentials": how it is renewed; absent: by refresh_token */
+    struct str access_token, refresh_token; /* refresh: absent when there is none */
 };
 
 /* The text that is sealed into a row's place and back. *plain must outlive `out`. */
@@ -32,8 +33,8 @@ bool downstream_grant_open(struct services *sv, struct arena *a, struct str org_
 
 /* What a token endpoint answered. */
 struct downstream_tokens_got {
-    struct str access_token, refresh_token, scope; /* absent: not said */
-    int64_t expires_in_s;                          /* 0: not said */
+    struct str access_token, refresh_token, scope, id_token; /* absent: not said */
+    int64_t expires_in_s;                                    /* 0: not said */
 };
 /*
  * POSTs a form (without client authentication, which is added by the grant's client) to the token
@@ -46,6 +47,9 @@ bool downstream_token_request(struct services *sv, struct arena *a,
 /* Tells the issuer that the tokens are no longer used (RFC 7009). Best effort. */
 void downstream_token_revoke(struct services *sv, struct arena *a,
                              const struct downstream_grant *g);
+/* The Authorization header of a client: HTTP Basic with both parts form-encoded (RFC 6749 2.3.1).
+ * STR_NONE: memory. */
+struct str downstream_basic(struct arena *a, const struct downstream_identity *c) must_use;
 /* Appends "&name=value"; an absent value is left out. */
 void downstream_form_add(struct buf *form, const char *name, struct str value);
 /* The origin of a connection's address. STR_NONE: none, or no memory. */

@@ -1,21 +1,22 @@
 #include "auth/login/password_signin.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "auth/login/login_audit.h"
+#include "auth/login/peer_name.h"
+#include "auth/session/browser_cookie.h"
 #include "auth/session/password_work.h"
-#include "auth/session/session.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "crypto/hash.h"
 #include "io/fiber.h"
+#include "store/known_browsers.h"
 #include "store/passwords.h"
 #include "store/signin_failures.h"
 #include "store/users.h"
 
-enum { HOUR_MS = 60 * 60 * 1000, NAME_SIZE = 80 };
+enum { HOUR_MS = 60 * 60 * 1000, NAME_SIZE = PEER_NAME_SIZE };
 static const struct signin_rule account_rule = {.free = 5, .window_ms = HOUR_MS};
 static const struct signin_rule address_rule = {.free = 20, .window_ms = HOUR_MS};
 
@@ -26,31 +27,29 @@ struct counted {
     char address[NAME_SIZE]; /* "": this peer is not counted by address */
 };
 
-/* An IPv4 address, or the /64 of a global IPv6 one: what one customer of a provider has. */
-static void address_name(const struct http_request *rq, char out[NAME_SIZE])
+/* An account is counted for itself, and for each browser in which its person has signed in before:
+ * failures elsewhere do not lock them out of those. */
+static bool counted_fill(struct http_request *rq, struct str email, struct counted *out,
+                         struct err *e)
 {
-    uint8_t b[16];
-    char hex[33];
-    size_t n = 0;
-    out[0] = '\0';
-    if (rq->peer_is_shared)
-        return;
-    if (inet_pton(AF_INET, rq->peer, b) == 1)
-        n = 4;
-    else if (inet_pton(AF_INET6, rq->peer, b) == 1)
-        n = (b[0] & 0xE0) == 0x20 ? 8 : 16;
-    text_hex(hex, b, n);
-    if (n > 0)
-        (void)snprintf(out, NAME_SIZE, "address %s", hex);
-}
-
-static void counted_fill(const struct http_request *rq, struct str email, struct counted *out)
-{
+    struct services *sv = rq->context;
+    struct str browser = browser_cookie_hash(rq);
     char hex[65];
-    struct sha256 digest = hash_sha256(email);
+    bool is_known = false;
+    /* The look-up is made without a cookie, too. */
+    if (!known_browsers_has(sv->db, rq->arena, email, str_is_absent(browser) ? STR("") : browser,
+                            &is_known, e))
+        return false;
+    struct str text =
+        is_known ? arena_printf(rq->arena, "%.*s %.*s", STR_FMT(browser), STR_FMT(email)) : email;
+    if (str_is_absent(text))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    struct sha256 digest = hash_sha256(text);
     hash_hex(&digest, hex);
-    (void)snprintf(out->account, sizeof(out->account), "account %s", hex);
-    address_name(rq, out->address);
+    (void)snprintf(out->account, sizeof(out->account), "%s %s", is_known ? "browser" : "account",
+                   hex);
+    peer_name(rq, out->address);
+    return true;
 }
 
 static bool must_wait(struct http_request *rq, int64_t wait_until, int64_t now, struct err *e)
@@ -66,7 +65,7 @@ static bool must_wait(struct http_request *rq, int64_t wait_until, int64_t now, 
 static bool attempt_count(struct http_request *rq, const struct counted *c, struct err *e)
 {
     struct services *sv = rq->context;
-    int64_t now = clock_wall_ms(), wait_until;
+    int64_t now = clock_wall_ms(), wait_until = 0;
     if (c->address[0] && !signin_failures_count(sv->db, rq->arena, str_c(c->address), &address_rule,
                                                 now, &wait_until, e))
         return false;
@@ -148,10 +147,11 @@ static bool prove(struct http_request *rq, const char *method, struct str email,
                   struct str password, struct user *user, struct err *e)
 {
     struct services *sv = rq->context;
-    struct counted counted;
+    struct counted counted = {0};
     *user = (struct user){0};
     email = email_lower(rq->arena, email);
-    counted_fill(rq, email, &counted);
+    if (!counted_fill(rq, email, &counted, e))
+        return false;
     bool is_good = attempt_count(rq, &counted, e) && judge(rq, email, password, user, e);
     if (is_good)
         return attempt_settle(rq, &counted, true, e);
@@ -170,15 +170,14 @@ static bool prove(struct http_request *rq, const char *method, struct str email,
     return false;
 }
 
-bool password_signin(struct http_request *rq, struct str email, struct str password, struct err *e)
+bool password_signin(struct http_request *rq, struct str email, struct str password,
+                     struct str *user_id, struct err *e)
 {
-    struct services *sv = rq->context;
     struct user user;
     if (!prove(rq, "signin", email, password, &user, e))
         return false;
-    const struct login_event event = {
-        .method = "signin", .user_id = user.id, .name = STR("password"), .outcome = "ok"};
-    return login_audit(sv, rq, &event, e) && session_start(rq, user.id, STR("password"), e);
+    *user_id = user.id;
+    return true;
 }
 
 bool password_prove(struct http_request *rq, struct str email, struct str password,

@@ -9,15 +9,16 @@
 #include "io/http.h"
 
 /*
- * Judges and, when it is right, starts a session (auth/session/session.h). Waits: store, offload.
+ * Judges; *user_id: who it is. No session starts: signin_complete (signin.h) does that. Waits:
+ * store, offload.
  * ERR_UNAUTHENTICATED: wrong, unknown, disabled, or without a password. ERR_RATE_LIMITED: wait
  * first. ERR_UNAVAILABLE.
  */
 bool password_signin(struct http_request *rq, struct str email, struct str password,
-                     struct err *e) must_use;
+                     struct str *user_id, struct err *e) must_use;
 /*
- * The same judgement for somebody signed in who must prove it again (password change); no session
- * starts.
+ * The same judgement for somebody signed in who must prove it again (password change): another
+ * name in the audit.
  */
 bool password_prove(struct http_request *rq, struct str email, struct str password,
                     struct str *user_id, struct err *e) must_use;

@@ -1,6 +1,7 @@
 #include "auth/oauth/authorize.h"
 
 #include "auth/oauth/client_document.h"
+#include "auth/oauth/client_policy.h"
 #include "auth/oauth/pkce.h"
 #include "auth/oauth/redirect_uri.h"
 #include "auth/oauth/resource.h"
@@ -81,15 +82,18 @@ bool consent_grant(const struct authorization *z, const struct browser_session *
                              .scope = scope,
                              .nonce = z->nonce,
                              .auth_time = session->proved_at,
+                             .proof = session_proves(session),
                              .created_at = now,
                              .expires_at = now + 60 * 1000};
-    struct wire_event event = {.method = "oauth_consent",
+    struct wire_event event = {.method =
+                                   z->is_approved ? "oauth_consent_approved" : "oauth_consent",
                                .org_id = target->org_id,
                                .user_id = session->user_id,
                                .client_id = z->client.id,
                                .name = target->resource,
                                .outcome = "ok"};
-    if (!oauth_codes_insert(z->sv->db, z->a, &row, host, e) || !wire_audit(z->rq, &event, e))
+    if (!oauth_codes_insert(z->sv->db, z->a, &row, z->is_approved ? STR_NONE : host, e) ||
+        !wire_audit(z->rq, &event, e))
         return false;
     buf_init(&params, LIMIT_BODY_FORM);
     param_add(&params, "code", str_c(code.text));
@@ -240,6 +244,14 @@ static bool login_send(const struct authorization *z, struct str text, struct er
     return true;
 }
 
+/* They are signed in, in a way that none of their organizations takes. */
+static bool elsewhere_send(const struct authorization *z, const struct browser_session *session,
+                           const struct targets *targets, struct err *e)
+{
+    return z->is_silent ? err_set(e, ERR_LOGIN_REQUIRED, "another sign-in is required")
+                        : consent_elsewhere_show(z, session, targets, e);
+}
+
 /* Has the person consented to this before, for a place that only its owner answers? */
 static bool is_remembered(struct authorization *z, const struct browser_session *session,
                           const struct targets *targets, bool *out, struct err *e)
@@ -266,6 +278,23 @@ static bool is_remembered(struct authorization *z, const struct browser_session 
     return !str_is_absent(z->scope) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
+/* Has the organization approved this very document, for a place on the web, to use tools? Then its
+ * people need not be asked; managing is never given unasked. */
+static bool is_approved(struct authorization *z, const struct targets *targets, bool *out,
+                        struct err *e)
+{
+    enum client_policy policy;
+    *out = false;
+    if (z->must_ask || targets->n != 1 || !str_eq(z->client.source, STR("document")) ||
+        !redirect_uri_is_remote(z->redirect_uri) ||
+        str_eq(targets->items[0].resource, STR("management")))
+        return true;
+    if (!client_policy_of(z->sv, z->a, targets->items[0].org_id, &z->client, &policy, e))
+        return false;
+    *out = policy == CLIENT_APPROVED;
+    return true;
+}
+
 static bool proceed(struct authorization *z, struct str text, struct err *e)
 {
     struct browser_session session;
@@ -278,10 +307,14 @@ static bool proceed(struct authorization *z, struct str text, struct err *e)
             return false;
         return login_send(z, text, e);
     }
-    if (!authorize_targets(z, &session, &targets, e) ||
-        !is_remembered(z, &session, &targets, &is_consented, e))
+    z->here = arena_printf(z->a, "/oauth/authorize?%.*s", STR_FMT(text));
+    if (!authorize_targets(z, &session, &targets, e))
+        return e->code == ERR_FORBIDDEN ? elsewhere_send(z, &session, &targets, e) : false;
+    if (!is_remembered(z, &session, &targets, &is_consented, e))
         return false;
-    if (is_consented)
+    if (!is_consented && !is_approved(z, &targets, &z->is_approved, e))
+        return false;
+    if (is_consented || z->is_approved)
         return consent_grant(z, &session, &targets.items[0], e);
     if (z->is_silent)
         return err_set(e, ERR_CONSENT_REQUIRED, "the person has to be asked");

@@ -57,7 +57,7 @@ bool token_client_credentials(const struct token_call *c, struct issued *out, st
     if (str_is_absent(g.user_id) || str_is_absent(g.org_id) || str_is_absent(c->client->scope))
         return err_set(e, ERR_UNAUTHORIZED_CLIENT, "this client may not use that grant type");
     if (!scope_read(c, &scope, e) || !resource_read(c, scope, &resource, e) ||
-        !token_person_check(c, g.org_id, g.user_id, e))
+        !token_person_check(c, g.org_id, g.user_id, NULL, e))
         return false;
     g.resource = resource;
     g.scope = scope_for_resource(c->a, scope, resource);

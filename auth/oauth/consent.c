@@ -135,6 +135,37 @@ struct page_row *consent_target_rows(const struct authorization *z, const struct
     return rows;
 }
 
+struct page_row *consent_elsewhere_rows(const struct authorization *z, const struct targets *t)
+{
+    enum { PER_ROW = 4 };
+    struct page_row *rows = arena_alloc(z->a, (t->n_elsewhere + 1) * sizeof(*rows));
+    struct page_value *v = arena_alloc(z->a, (t->n_elsewhere + 1) * PER_ROW * sizeof(*v));
+    if (!rows || !v)
+        return NULL;
+    for (size_t i = 0; i < t->n_elsewhere; i++, v += PER_ROW) {
+        const struct elsewhere *one = &t->elsewhere[i];
+        v[0] = (struct page_value){.name = "elsewhere_name", .text = one->org_name};
+        v[1] = (struct page_value){.name = "elsewhere_why", .text = str_c(one->why)};
+        v[2] = (struct page_value){.name = "elsewhere_path", .text = one->path};
+        rows[i].values = v;
+    }
+    return rows;
+}
+
+bool consent_elsewhere_show(const struct authorization *z, const struct browser_session *session,
+                            const struct targets *targets, struct err *e)
+{
+    struct page_row *rows = consent_elsewhere_rows(z, targets);
+    if (!rows)
+        return no_memory(e);
+    const struct page_value values[] = {
+        {.name = "email", .text = session->email},
+        {.name = "elsewhere", .rows = rows, .n_rows = targets->n_elsewhere},
+        {.name = NULL}};
+    page_answer(z->rq, 403, "elsewhere", values, STR_NONE);
+    return true;
+}
+
 static bool is_loopback(struct str redirect_uri)
 {
     struct uri u;
@@ -161,6 +192,7 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
     const struct target *first = &targets->items[targets->preferred];
     struct page_row scopes[CONSENT_SCOPES_MAX];
     struct page_row *rows = consent_target_rows(z, targets);
+    struct page_row *elsewhere = consent_elsewhere_rows(z, targets);
     bool is_choice = targets->n > 1;
     struct str scope = is_choice ? z->scope : scope_for_resource(z->a, z->scope, first->resource);
     struct str sealed, csrf, name = z->client.name;
@@ -171,7 +203,8 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
         return false;
     struct str host = redirect_uri_host(z->a, z->redirect_uri);
     struct str form_action = redirect_uri_origin(z->a, z->redirect_uri);
-    if (!rows || str_is_absent(host) || str_is_absent(form_action) || str_is_absent(scope))
+    if (!rows || !elsewhere || str_is_absent(host) || str_is_absent(form_action) ||
+        str_is_absent(scope))
         return no_memory(e);
     bool is_local = is_loopback(z->redirect_uri);
     bool is_remote = redirect_uri_is_remote(z->redirect_uri);
@@ -188,6 +221,7 @@ bool consent_show(const struct authorization *z, const struct browser_session *s
         {.name = "scopes", .rows = scopes, .n_rows = consent_scope_rows(z, scope, scopes)},
         {.name = "is_choice", .text = is_choice ? STR("1") : STR_NONE},
         {.name = "targets", .rows = rows, .n_rows = is_choice ? targets->n : 0},
+        {.name = "elsewhere", .rows = elsewhere, .n_rows = targets->n_elsewhere},
         {.name = "has_access", .text = consent_may_narrow(z, targets) ? STR("1") : STR_NONE},
         {.name = "has_servers", .text = n_servers > 1 ? STR("1") : STR_NONE},
         {.name = "servers", .rows = servers, .n_rows = n_servers > 1 ? n_servers : 0},

@@ -125,7 +125,7 @@ static bool device_check(const struct token_call *c, const struct oauth_device *
         return pending(c, d, e);
     if (!str_eq(d->decision, STR("allowed")))
         return err_set(e, ERR_DEVICE_DENIED, "the person said no");
-    return token_person_check(c, d->org_id, d->user_id, e);
+    return token_person_check(c, d->org_id, d->user_id, &d->proof, e);
 }
 
 bool token_device(const struct token_call *c, struct issued *out, struct err *e)

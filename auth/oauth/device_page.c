@@ -68,7 +68,8 @@ static bool authorization_make(struct http_request *rq, const struct oauth_devic
                                 .sv = rq->context,
                                 .a = rq->arena,
                                 .scope = d->scope,
-                                .resource = d->asked_resource};
+                                .resource = d->asked_resource,
+                                .here = STR("/device")};
     return oauth_clients_get(z->sv->db, z->a, d->client_id, &z->client, e);
 }
 
@@ -91,15 +92,17 @@ static bool confirm_show(const struct authorization *z, const struct oauth_devic
     struct page_row scopes[CONSENT_SCOPES_MAX], *servers, *rows;
     size_t n_servers;
     struct str sealed;
-    if (!authorize_targets(z, s, &targets, e) ||
-        !consent_access_rows(z, &targets, &servers, &n_servers, e) ||
+    if (!authorize_targets(z, s, &targets, e))
+        return e->code == ERR_FORBIDDEN ? consent_elsewhere_show(z, s, &targets, e) : false;
+    if (!consent_access_rows(z, &targets, &servers, &n_servers, e) ||
         !device_seal(z, d, &sealed, e))
         return false;
     const struct target *first = &targets.items[targets.preferred];
     bool is_choice = targets.n > 1;
     struct str name = z->client.name;
     rows = consent_target_rows(z, &targets);
-    if (!rows)
+    struct page_row *elsewhere = consent_elsewhere_rows(z, &targets);
+    if (!rows || !elsewhere)
         return no_memory(e);
     const struct page_value values[] = {
         {.name = "client_name",
@@ -113,6 +116,7 @@ static bool confirm_show(const struct authorization *z, const struct oauth_devic
         {.name = "scopes", .rows = scopes, .n_rows = consent_scope_rows(z, z->scope, scopes)},
         {.name = "is_choice", .text = is_choice ? STR("1") : STR_NONE},
         {.name = "targets", .rows = rows, .n_rows = is_choice ? targets.n : 0},
+        {.name = "elsewhere", .rows = elsewhere, .n_rows = targets.n_elsewhere},
         {.name = "has_access", .text = consent_may_narrow(z, &targets) ? STR("1") : STR_NONE},
         {.name = "has_servers", .text = n_servers > 1 ? STR("1") : STR_NONE},
         {.name = "servers", .rows = servers, .n_rows = n_servers > 1 ? n_servers : 0},
@@ -203,6 +207,7 @@ static bool decide(struct authorization *z, struct oauth_device *d, const struct
         d->resource = t->resource;
         d->granted_scope = scope_for_resource(z->a, z->scope, t->resource);
         d->auth_time = s->proved_at;
+        d->proof = session_proves(s);
         if (str_is_absent(d->granted_scope))
             return no_memory(e);
     }

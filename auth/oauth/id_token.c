@@ -112,8 +112,10 @@ static bool userinfo(struct http_request *rq, struct err *e)
     jout_kstr(&j, "sub", user.id);
     if (str_list_has(token.scope, STR("profile")) && !str_is_absent(user.name))
         jout_kstr(&j, "name", user.name);
-    if (str_list_has(token.scope, STR("email")))
+    if (str_list_has(token.scope, STR("email"))) {
         jout_kstr(&j, "email", user.email);
+        jout_kbool(&j, "email_verified", user.email_verified_at != 0);
+    }
     jout_object_end(&j);
     wire_answer(rq, 200, &out);
     buf_end(&out);

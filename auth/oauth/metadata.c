@@ -92,7 +92,9 @@ static void server_members(struct jout *j, struct http_request *rq)
     list(j, "response_modes_supported", "query");
     list(j, "grant_types_supported",
          "authorization_code refresh_token client_credentials "
-         "urn:ietf:params:oauth:grant-type:device_code");
+         "urn:ietf:params:oauth:grant-type:device_code "
+         "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    list(j, "authorization_grant_profiles_supported", "urn:ietf:params:oauth:grant-profile:id-jag");
     list(j, "token_endpoint_auth_methods_supported", "none " SECRET_METHODS);
     list(j, "token_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGS);
     list(j, "revocation_endpoint_auth_methods_supported", "none " SECRET_METHODS);
@@ -119,7 +121,8 @@ static void server_answer(struct http_request *rq, bool is_openid)
         list(&j, "subject_types_supported", "public");
         list(&j, "id_token_signing_alg_values_supported", "ES256 RS256");
         list(&j, "claims_supported",
-             "iss sub aud exp iat auth_time nonce at_hash org_id name email");
+             "iss sub aud exp iat auth_time nonce at_hash org_id name email "
+             "email_verified");
         jout_kbool(&j, "claims_parameter_supported", false);
     }
     jout_object_end(&j);

@@ -76,7 +76,7 @@ static bool check(struct refresh *r, struct err *e)
         arena_printf(c->a, "%.*s|%.*s", STR_FMT(wire_param(c->form, "scope")), STR_FMT(resource));
     if (str_is_absent(r->request) || str_find_char(r->request, '\n') != SIZE_MAX)
         return err_set(e, ERR_BAD_REQUEST, "scope or resource is ill-formed");
-    return token_person_check(c, r->grant.org_id, r->grant.user_id, e);
+    return token_person_check(c, r->grant.org_id, r->grant.user_id, &r->grant.proof, e);
 }
 
 static bool reused(const struct refresh *r, struct err *e)

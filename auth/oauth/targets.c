@@ -1,6 +1,8 @@
 /* What an authorization can be for: the organizations of the person, and what they may use in each.
  */
+#include "auth/login/signin_policy.h"
 #include "auth/oauth/authorize.h"
+#include "auth/oauth/client_policy.h"
 #include "auth/oauth/resource_find.h"
 #include "auth/token_check.h"
 #include "base/ids.h"
@@ -16,6 +18,8 @@ struct search {
     const struct org *org;
     const struct caller *caller; /* the person in that organization */
     struct targets *out;
+    bool has_others;   /* those of a session that another organization's provider proved: noted */
+    size_t n_refusing; /* organizations that do not allow the client */
 };
 
 static void add(struct search *s, struct str resource, struct str name)
@@ -103,9 +107,42 @@ static bool virtuals_add(struct search *s, struct err *e)
     return true;
 }
 
+/* An organization that wants another sign-in: noted, with the way there. To somebody whom another
+ * organization's provider proved, all others are one, without their names. */
+static bool elsewhere_add(struct search *s, enum signin_need need, struct err *e)
+{
+    const struct authorization *z = s->z;
+    struct targets *t = s->out;
+    struct str here = str_is_absent(z->here) ? STR("/") : z->here;
+    struct elsewhere *one = &t->elsewhere[t->n_elsewhere];
+    *one = (struct elsewhere){.org_name = s->org->name, .why = signin_policy_text(need)};
+    if (need == SIGNIN_OTHER_ORG && s->has_others)
+        return true;
+    if (need == SIGNIN_OTHER_ORG) {
+        one->org_name = STR("your other organizations");
+        s->has_others = true;
+    }
+    if (!signin_policy_path(z->sv, z->a, s->org->id, need, here, &one->path, e))
+        return false;
+    t->n_elsewhere++;
+    return true;
+}
+
 static bool org_search(struct search *s, struct err *e)
 {
     const struct authorization *z = s->z;
+    enum client_policy client;
+    enum signin_need need;
+    if (!client_policy_of(z->sv, z->a, s->org->id, &z->client, &client, e))
+        return false;
+    if (client == CLIENT_REFUSED) {
+        s->n_refusing++;
+        return true;
+    }
+    if (!signin_policy_judge(z->sv, z->a, s->org->id, &s->out->proof, &need, e))
+        return false;
+    if (need != SIGNIN_ENOUGH)
+        return elsewhere_add(s, need, e);
     if (!caller_of_member(z->sv, z->a, s->org->id, s->out->user_id, &s->caller, e))
         return e->code == ERR_NOT_FOUND; /* left meanwhile */
     if (s->ref.kind != RESOURCE_OPEN)
@@ -142,8 +179,11 @@ bool authorize_targets(const struct authorization *z, const struct browser_sessi
     struct db_page page = {.limit = LIMIT_LIST};
     struct search s = {.z = z, .out = out};
     *out = (struct targets){.user_id = session->user_id,
-                            .items = arena_alloc(z->a, LIMIT_TARGETS * sizeof(*out->items))};
-    if (!out->items)
+                            .proof = session_proves(session),
+                            .items = arena_alloc(z->a, LIMIT_TARGETS * sizeof(*out->items)),
+                            .elsewhere =
+                                arena_alloc(z->a, (LIMIT_LIST + 1) * sizeof(*out->elsewhere))};
+    if (!out->items || !out->elsewhere)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (!resource_parse(z->sv->config, z->resource, &s.ref, e) ||
         !orgs_list_of_user(z->sv->db, z->a, session->user_id, &page, &orgs, &n, e))
@@ -159,6 +199,11 @@ bool authorize_targets(const struct authorization *z, const struct browser_sessi
             return false;
     }
     prefer(out, session->org_id);
+    if (out->n == 0 && out->n_elsewhere > 0)
+        return err_set(e, ERR_FORBIDDEN, "%s", out->elsewhere[0].why);
+    if (out->n == 0 && s.n_refusing > 0)
+        return err_set(e, ERR_ACCESS_DENIED,
+                       "the organization has not approved this program; an administrator can");
     return out->n > 0 ||
            err_set(e, ERR_INVALID_TARGET, "the resource is nothing that you may use here");
 }

@@ -1,7 +1,9 @@
 #include "auth/oauth/token.h"
 
 #include "auth/caller_build.h"
+#include "auth/login/signin_policy.h"
 #include "auth/oauth/client_auth.h"
+#include "auth/oauth/client_policy.h"
 #include "auth/oauth/failures.h"
 #include "auth/oauth/id_token.h"
 #include "auth/oauth/pkce.h"
@@ -17,14 +19,22 @@ static bool bad_code(struct err *e, const char *why)
 }
 
 bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,
-                        struct err *e)
+                        const struct proof *proof, struct err *e)
 {
     struct caller caller;
-    if (caller_build(c->sv, c->a, org_id, user_id, NULL, &caller, e))
+    enum client_policy client;
+    if (!client_policy_of(c->sv, c->a, org_id, c->client, &client, e))
+        return false;
+    if (client == CLIENT_REFUSED)
+        return err_set(e, ERR_INVALID_GRANT, "the organization does not allow this client");
+    if (!caller_build(c->sv, c->a, org_id, user_id, NULL, &caller, e))
+        return e->code == ERR_NOT_FOUND
+                   ? err_set(e, ERR_INVALID_GRANT, "who granted this may not any more")
+                   : false;
+    if (!proof || signin_policy_check(c->sv, c->a, org_id, proof, e))
         return true;
-    return e->code == ERR_NOT_FOUND
-               ? err_set(e, ERR_INVALID_GRANT, "who granted this may not any more")
-               : false;
+    const struct err why = *e;
+    return why.code == ERR_FORBIDDEN ? err_set(e, ERR_INVALID_GRANT, "%s", why.msg) : false;
 }
 
 static bool event(const struct token_call *c, const char *method, const struct oauth_code *code,
@@ -76,7 +86,7 @@ static bool code_check(const struct token_call *c, const struct oauth_code *code
         return burn(c, code, "does not belong to this code_verifier", e);
     return wire_resource(c->form, &resource, e) &&
            resource_agrees(c->sv, c->a, code->org_id, resource, code->resource, e) &&
-           token_person_check(c, code->org_id, code->user_id, e);
+           token_person_check(c, code->org_id, code->user_id, &code->proof, e);
 }
 
 static bool redeem(const struct token_call *c, struct issued *out, struct err *e)
@@ -122,6 +132,7 @@ static const struct {
     {STR("refresh_token"), token_refresh},
     {STR("client_credentials"), token_client_credentials},
     {STR("urn:ietf:params:oauth:grant-type:device_code"), token_device},
+    {STR("urn:ietf:params:oauth:grant-type:jwt-bearer"), token_identity_assertion},
 };
 
 static bool answer(struct http_request *rq, const struct form *form, struct err *e)

@@ -23,6 +23,12 @@ bool token_client_credentials(const struct token_call *c, struct issued *out,
                               struct err *e) must_use;
 /* grant_type=urn:ietf:params:oauth:grant-type:device_code (device_grant.c). Waits (store). */
 bool token_device(const struct token_call *c, struct issued *out, struct err *e) must_use;
-/* Is the person still an active member? ERR_INVALID_GRANT otherwise. Waits (store). */
+/* grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer (identity_assertion.c). Waits (store;
+ * network for the provider's keys). */
+bool token_identity_assertion(const struct token_call *c, struct issued *out,
+                              struct err *e) must_use;
+/* Does the organization allow the client, is the person still an active member, and what their
+ * sign-in proved (NULL: there was none) still enough for the organization? ERR_INVALID_GRANT
+ * otherwise. Waits (store). */
 bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,
-                        struct err *e) must_use;
+                        const struct proof *proof, struct err *e) must_use;

@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/secret.h"
+#include "core/org_policy.h"
 #include "store/browser_sessions.h"
 #include "store/orgs.h"
 
@@ -22,6 +23,17 @@ static bool no_session(struct err *e)
     return err_set(e, ERR_UNAUTHENTICATED, "please sign in");
 }
 
+/* Sooner than the installation would, its organizations may end it. */
+static bool policy_allows(struct http_request *rq, const struct browser_session_row *row,
+                          int64_t now, bool *out, struct err *e)
+{
+    struct session_lifetime l;
+    if (!org_policy_lifetime(rq->context, rq->arena, row->user_id, row->proof_org_id, &l, e))
+        return false;
+    *out = now - row->last_seen_at < l.idle_ms && now - row->created_at < l.life_ms;
+    return true;
+}
+
 bool session_find(struct http_request *rq, struct browser_session *out, struct err *e)
 {
     struct services *sv = rq->context;
@@ -29,11 +41,16 @@ bool session_find(struct http_request *rq, struct browser_session *out, struct e
     struct str cookie = session_cookie_value(rq, session_cookie_name(rq));
     struct str hash = hash_of(rq->arena, cookie);
     int64_t now = clock_wall_ms();
+    bool is_allowed;
     if (str_is_absent(hash))
         return no_session(e);
     if (!browser_sessions_by_hash(sv->db, rq->arena, hash, now, now - LIMIT_BROWSER_IDLE_MS, &row,
                                   e))
         return e->code == ERR_NOT_FOUND ? no_session(e) : false;
+    if (!policy_allows(rq, &row, now, &is_allowed, e))
+        return false;
+    if (!is_allowed)
+        return no_session(e);
     struct err ignored; /* only the time of the last visit */
     if (now - row.last_seen_at >= TOUCH_EVERY_MS)
         (void)!browser_sessions_touch(sv->db, rq->arena, row.id, now, &ignored);
@@ -44,6 +61,9 @@ bool session_find(struct http_request *rq, struct browser_session *out, struct e
                                     .is_operator = row.is_operator,
                                     .org_id = row.org_id,
                                     .proof = row.proof,
+                                    .proof_org_id = row.proof_org_id,
+                                    .provider_session = row.provider_session,
+                                    .is_two_factor = row.is_two_factor,
                                     .proved_at = row.proved_at,
                                     .csrf_token = csrf_token_of(rq, cookie)};
     return !str_is_absent(out->csrf_token) || err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -60,21 +80,25 @@ static struct str user_agent_of(struct http_request *rq)
     return str_c(copy);
 }
 
-/* The person's oldest organization: what they see until they choose another. */
-static bool first_org(struct http_request *rq, struct str user_id, struct str *org_id,
+/* What they see until they choose another: the organization whose provider proved them, else
+ * their oldest one. */
+static bool first_org(struct http_request *rq, const struct session_proof *p, struct str *org_id,
                       struct err *e)
 {
     struct services *sv = rq->context;
     const struct db_page page = {.limit = 1};
     struct org_of_user *orgs;
     size_t n;
-    if (!orgs_list_of_user(sv->db, rq->arena, user_id, &page, &orgs, &n, e))
+    *org_id = p->proof_org_id;
+    if (!str_is_absent(p->proof_org_id))
+        return true;
+    if (!orgs_list_of_user(sv->db, rq->arena, p->user_id, &page, &orgs, &n, e))
         return false;
     *org_id = n > 0 ? orgs[0].org.id : STR_NONE;
     return true;
 }
 
-bool session_start(struct http_request *rq, struct str user_id, struct str proof, struct err *e)
+bool session_start(struct http_request *rq, const struct session_proof *p, struct err *e)
 {
     struct services *sv = rq->context;
     struct id id = id_new("ses");
@@ -82,15 +106,18 @@ bool session_start(struct http_request *rq, struct str user_id, struct str proof
     char cookie[COOKIE_VALUE_SIZE];
     struct str old = hash_of(rq->arena, session_cookie_value(rq, session_cookie_name(rq)));
     struct browser_session_row row = {.id = id_str(&id),
-                                      .user_id = user_id,
-                                      .proof = proof,
+                                      .user_id = p->user_id,
+                                      .proof = p->proof,
+                                      .proof_org_id = p->proof_org_id,
+                                      .provider_session = p->provider_session,
+                                      .is_two_factor = p->is_two_factor,
                                       .peer = str_c(rq->peer),
                                       .user_agent = user_agent_of(rq),
                                       .proved_at = now,
                                       .created_at = now,
                                       .expires_at =
                                           now + (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S * 1000};
-    if (!first_org(rq, user_id, &row.org_id, e))
+    if (!first_org(rq, p, &row.org_id, e))
         return false;
     session_cookie_make(cookie);
     row.hash = hash_of(rq->arena, str_c(cookie));
@@ -100,6 +127,28 @@ bool session_start(struct http_request *rq, struct str user_id, struct str proof
                                       (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S, e);
     secret_wipe(cookie, sizeof(cookie));
     return is_good;
+}
+
+bool session_prove(struct http_request *rq, const struct browser_session *s, bool is_two_factor,
+                   struct err *e)
+{
+    struct services *sv = rq->context;
+    char cookie[COOKIE_VALUE_SIZE];
+    session_cookie_make(cookie);
+    struct str hash = hash_of(rq->arena, str_c(cookie));
+    bool is_good = (!str_is_absent(hash) || err_set(e, ERR_UNAVAILABLE, "out of memory")) &&
+                   browser_sessions_prove(sv->db, rq->arena, s->id, hash,
+                                          is_two_factor || s->is_two_factor, clock_wall_ms(), e) &&
+                   session_cookie_set(rq, session_cookie_name(rq), str_c(cookie),
+                                      (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S, e);
+    secret_wipe(cookie, sizeof(cookie));
+    return is_good;
+}
+
+bool session_is_fresh(const struct browser_session *s)
+{
+    int64_t age = clock_wall_ms() - s->proved_at;
+    return age >= 0 && age <= LIMIT_FRESH_MS;
 }
 
 bool session_end(struct http_request *rq, struct err *e)

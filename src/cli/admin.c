@@ -12,13 +12,17 @@
 #include "cli/command.h"
 #include "cli/install.h"
 #include "cli/options.h"
+#include "core/org_policy.h"
 #include "core/policy.h"
 #include "core/signing_key.h"
 #include "core/principal_rules.h"
 #include "core/vault.h"
 #include "crypto/password.h"
 #include "store/api_keys.h"
+#include "store/deactivation.h"
 #include "store/members.h"
+#include "store/org_domains.h"
+#include "store/org_policies.h"
 #include "store/orgs.h"
 #include "store/passwords.h"
 #include "store/users.h"
@@ -131,14 +135,64 @@ static bool setup_link(struct services *sv, struct arena *a, void *arg unused_ar
     return true;
 }
 
-/* Makes the person an owner again, and a link to a new password. */
+/* What would keep the owner out of their own organization: its own demand of single sign-on. An
+ * owner sets it again. */
+static bool sso_suspend(struct services *sv, struct arena *a, struct str org_id, struct err *e)
+{
+    auto_free(jdoc_freep) struct jdoc *doc = NULL;
+    struct org_policy policy = org_policy_default();
+    struct str before;
+    struct buf after;
+    if (!org_policies_get(sv->db, a, org_id, &before, e))
+        return e->code == ERR_NOT_FOUND; /* the defaults demand nothing */
+    doc = jdoc_parse(before, e);
+    if (!doc || !org_policy_apply(a, jdoc_root(doc), &policy, e))
+        return false;
+    if (!policy.require_sso)
+        return true;
+    policy.require_sso = false;
+    buf_init(&after, LIMIT_ORG_POLICY);
+    org_policy_write(&policy, &after);
+    bool is_good = (buf_ok(&after) || err_set(e, ERR_UNAVAILABLE, "out of memory")) &&
+                   org_policies_put(sv->db, a, org_id, before, buf_str(&after), clock_wall_ms(), e);
+    buf_end(&after);
+    return is_good && admin_audit(sv, org_id, "recover: require_sso suspended", org_id, e);
+}
+
+/* The same for the domain of the person's address. */
+static bool domain_release(struct services *sv, struct arena *a, struct str org_id,
+                           const struct user *user, struct err *e)
+{
+    struct org_domain domain;
+    size_t at = str_find_char(user->email, '@');
+    if (!org_domains_get(sv->db, a, org_id, str_slice(user->email, at + 1, SIZE_MAX), &domain, e))
+        return e->code == ERR_NOT_FOUND;
+    if (!domain.is_forced)
+        return true;
+    domain.is_forced = false;
+    return org_domains_put(sv->db, a, &domain, e) &&
+           admin_audit(sv, org_id, "recover: domain not forced", domain.id, e);
+}
+
+static bool owner_make(struct services *sv, struct arena *a, struct str org_id, struct str user_id,
+                       struct err *e)
+{
+    int64_t now = clock_wall_ms();
+    if (members_add(sv->db, a, org_id, user_id, STR("owner"), now, e))
+        return true;
+    return e->code == ERR_CONFLICT &&
+           members_set_roles(sv->db, a, org_id, user_id, STR("owner"), now, e) &&
+           members_activate(sv->db, a, org_id, user_id, e);
+}
+
+/* Makes the person an owner again, whatever the organization demands of sign-ins, and a link to a
+ * new password. */
 static bool recover(struct services *sv, struct arena *a, void *arg, struct err *e)
 {
     const struct admin *o = arg;
     struct org org;
     struct user user;
     struct str url;
-    int64_t now = clock_wall_ms();
     if (!orgs_by_slug(sv->db, a, str_c(o->org), &org, e))
         return e->code == ERR_NOT_FOUND
                    ? err_set(e, ERR_NOT_FOUND, "there is no organization \"%.60s\"", o->org)
@@ -148,10 +202,9 @@ static bool recover(struct services *sv, struct arena *a, void *arg, struct err 
                    ? err_set(e, ERR_NOT_FOUND,
                              "there is no user %.100s; tulle user create makes one", o->email)
                    : false;
-    bool is_owner = members_add(sv->db, a, org.id, user.id, STR("owner"), now, e) ||
-                    (e->code == ERR_CONFLICT &&
-                     members_set_roles(sv->db, a, org.id, user.id, STR("owner"), now, e));
-    if (!is_owner || !accounts_password_link(sv, a, user.id, &url, e) ||
+    if (!owner_make(sv, a, org.id, user.id, e) || !sso_suspend(sv, a, org.id, e) ||
+        !domain_release(sv, a, org.id, &user, e) ||
+        !accounts_password_link(sv, a, user.id, &url, e) ||
         !admin_audit(sv, org.id, "recover", user.id, e))
         return false;
     (void)printf("%.*s\n", STR_FMT(url));

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "auth/mail/mail_settings.h"
 #include "auth/token_check.h"
 #include "base/limits.h"
 #include "base/uri.h"
 #include "cli/printable.h"
+#include "core/org_policy.h"
+#include "core/rates.h"
 #include "core/vault.h"
 #include "io/fiber.h"
 #include "io/http_client.h"
@@ -130,6 +133,9 @@ bool install_open(struct install *in, struct err *e)
     if (!registry_start(e) || !install_make_data_dir(in, e) || !keys_open(in, e) ||
         !guard_open(in, e))
         return false;
+    in->mail = mail_settings_load(&in->config, e);
+    if (!in->mail)
+        return false;
     in->offload = offload_new(OFFLOAD_THREADS, e);
     in->sessions = session_table_new(&in->keys);
     in->inflight = inflight_table_new();
@@ -140,8 +146,9 @@ bool install_open(struct install *in, struct err *e)
     in->clients = client_sessions_new(&in->keys);
     in->pool = session_pool_new();
     in->m2s = m2s_table_new();
+    in->rates = rates_new();
     if (!in->health || !in->offload || !in->sessions || !in->inflight || !in->replays ||
-        !in->sse_clients || !in->channels || !in->pool || !in->m2s || !in->clients)
+        !in->sse_clients || !in->channels || !in->pool || !in->m2s || !in->clients || !in->rates)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     return store_open(in, e) && audit_open(in, e) && install_run(in, check_keys, NULL, e);
 }
@@ -162,7 +169,9 @@ void install_close(struct install *in)
     channel_table_free(in->channels);
     client_sessions_free(in->clients);
     m2s_table_free(in->m2s);
+    rates_free(in->rates);
     session_pool_free(in->pool);
+    mail_settings_free(in->mail);
     if (in->guard)
         http_guard_free(in->guard);
     keyring_end(&in->keys);
@@ -187,6 +196,8 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                           .clients = in->clients,
                           .pool = in->pool,
                           .m2s = in->m2s,
+                          .rates = in->rates,
+                          .mail = in->mail,
                           .tools = &registry_source,
                           .is_draining = &in->is_draining};
     struct http_client_config http = {.guard = in->guard,
@@ -196,8 +207,9 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                                       .ca_bundle = in->config.ca_bundle};
     sv.tokens = token_cache_new();
     sv.registry = registry_cache_new();
+    sv.policies = org_policy_cache_new();
     sv.lists = list_cache_new();
-    if (!sv.tokens || !sv.registry || !sv.lists)
+    if (!sv.tokens || !sv.registry || !sv.policies || !sv.lists)
         err_set(e, ERR_UNAVAILABLE, "out of memory");
     else if ((sv.db = db_attach(in->store, l, e)) != NULL &&
              (sv.vault = vault_new(&in->keys, sv.db, e)) != NULL &&
@@ -226,6 +238,7 @@ void services_close(struct services *sv)
         db_detach(sv->db);
     list_cache_free(sv->lists);
     registry_cache_free(sv->registry);
+    org_policy_cache_free(sv->policies);
     token_cache_free(sv->tokens);
     *sv = (struct services){0};
 }

@@ -26,6 +26,8 @@ struct install {
     struct client_sessions *clients;
     struct session_pool *pool;
     struct m2s_table *m2s;
+    struct rates *rates;
+    struct mail_settings *mail;
     bool is_draining;
     int n_migrated; /* migrations that install_open applied */
     int n_rest;

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "auth/login/accounts.h"
+#include "auth/sso/installation_providers.h"
+#include "auth/mail/mailer.h"
+#include "auth/oauth/upkeep.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/uri.h"
@@ -153,7 +156,8 @@ static bool worker_start(struct worker *worker, void *arg, struct err *e)
     if (!services_open(&s->in, worker->index, worker->loop, &w->sv, e) || !worker_listen(s, w, e) ||
         !proxied_reaper_start(&w->sv, e) || !proxied_relay_watch_start(&w->sv, e))
         return false;
-    if (worker->index == 0 && !upstream_health_start(&w->sv, e))
+    if (worker->index == 0 &&
+        (!upstream_health_start(&w->sv, e) || !mailer_start(&w->sv, e) || !upkeep_start(&w->sv, e)))
         return false;
     if (worker->index == 0 && s->in.config.otel_endpoint) {
         w->otlp = otlp_start(worker->loop, w->sv.http, s->in.config.otel_endpoint, e);
@@ -208,6 +212,9 @@ static void end_helpers(struct worker *worker, void *arg unused_arg)
     fiber_cancel(w->sv.relay_watch);
     if (w->sv.prober)
         fiber_cancel(w->sv.prober);
+    if (w->sv.upkeep)
+        fiber_cancel(w->sv.upkeep);
+    mailer_stop(&w->sv);
     m2s_stop(&w->sv);
     s2m_listens_end(&w->sv);
     channels_stop(&w->sv);
@@ -276,7 +283,7 @@ static bool first_operator(struct services *sv, struct arena *a, void *arg, stru
 {
     struct server *s = arg;
     struct str url;
-    if (!accounts_first_operator(sv, a, &url, e))
+    if (!installation_providers_start(sv, a, e) || !accounts_first_operator(sv, a, &url, e))
         return false;
     (void)snprintf(s->setup_url, sizeof(s->setup_url), "%.*s", STR_FMT(url));
     return true;

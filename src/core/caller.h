@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "base/str.h"
+#include "base/proof.h"
 
 enum effect { EFFECT_UNKNOWN, EFFECT_READ, EFFECT_WRITE, EFFECT_DESTRUCTIVE };
 enum builtin_role { ROLE_OWNER = 1, ROLE_ADMIN = 2, ROLE_MEMBER = 4 };
@@ -16,7 +16,8 @@ struct statement {
     const struct str *tools, *resources, *prompts; /* patterns */
     size_t n_tools, n_resources, n_prompts;
     bool is_deny;
-    struct str role_name; /* for explanations */
+    struct str role_name;  /* for explanations */
+    struct str group_name; /* by which the member has the role; absent: it is their own */
 };
 
 /* Immutable; shared by the requests of one worker while they run (caller_hold / caller_release in
@@ -27,8 +28,11 @@ struct caller {
     struct str user_email;
     struct str key_id;    /* API key; absent otherwise */
     struct str client_id; /* OAuth client; absent otherwise */
+    struct proof proof;   /* of a browser session; without `by` otherwise */
+    int64_t proved_at;    /* ms, of a browser session: when the person last proved it; else 0 */
     bool is_operator;
-    unsigned builtin_roles;             /* enum builtin_role bits in org_id; 0: no member */
+    unsigned builtin_roles;   /* enum builtin_role bits in org_id; 0: no member */
+    struct str builtin_group; /* that gives the strongest of them; absent: it is their own */
     const struct statement *statements; /* of custom roles */
     size_t n_statements;
     unsigned scopes;         /* enum scope bits; 0: no restriction by scope */

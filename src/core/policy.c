@@ -257,15 +257,24 @@ static const char *builtin_name(unsigned roles)
                                  : NULL;
 }
 
+/* ' of the group "..."', or nothing where the role is the member's own. */
+static struct str by_group(struct arena *a, struct str group)
+{
+    return str_is_absent(group) ? STR("")
+                                : arena_printf(a, " of the group \"%.*s\"", STR_FMT(group));
+}
+
 struct str policy_explain(struct arena *a, const struct caller *c, const struct policy_verdict *v)
 {
     if (v->statement)
-        return arena_printf(a, "%s by the role \"%.*s\" (a statement on %.*s)",
+        return arena_printf(a, "%s by the role \"%.*s\"%.*s (a statement on %.*s)",
                             v->is_allowed ? "allowed" : "denied", STR_FMT(v->statement->role_name),
+                            STR_FMT(by_group(a, v->statement->group_name)),
                             STR_FMT(v->statement->on));
     if (!v->is_allowed)
         return arena_printf(a, "%s", reason_text(v->reason));
     const char *role = builtin_name(c->builtin_roles);
-    return role ? arena_printf(a, "allowed by the built-in role %s", role)
+    return role ? arena_printf(a, "allowed by the built-in role %s%.*s", role,
+                               STR_FMT(by_group(a, c->builtin_group)))
                 : arena_printf(a, "allowed: everybody has it for what is their own");
 }

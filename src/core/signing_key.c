@@ -224,6 +224,26 @@ bool signing_key_renew(const struct signing *s, struct err *e)
     return true;
 }
 
+bool signing_key_renew_old(const struct signing *s, int64_t max_age_ms, struct err *e)
+{
+    struct found f;
+    int64_t now = clock_wall_ms(), active_at = now + AHEAD_MS;
+    if (!signing_keys_list(s->db, s->arena, now, &f.items, &f.n, e))
+        return false;
+    for (size_t i = 0; i < f.n; i++) {
+        const struct signing_key *old = &f.items[i];
+        struct signing_key k;
+        const char *alg = str_eq(old->alg, str_c(kinds[0])) ? kinds[0] : kinds[1];
+        if (old->expires_at || old->created_at > now - max_age_ms)
+            continue;
+        if (!make(s, alg, active_at, &k, e) ||
+            (!signing_keys_succeed(s->db, s->arena, &k, old->kid, active_at + OVERLAP_MS, e) &&
+             e->code != ERR_NOT_FOUND))
+            return false;
+    }
+    return true;
+}
+
 static bool is_newest(const struct keyring *keys, struct str sealed)
 {
     struct str rest = sealed, version, id;

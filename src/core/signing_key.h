@@ -22,6 +22,9 @@ bool signing_key_sign(const struct signing *s, const char *alg, struct str claim
 /* A new key of each kind: published now, signing in ten minutes; the old ones are published for a
  * day longer. */
 bool signing_key_renew(const struct signing *s, struct err *e) must_use;
+/* The same for each kind whose youngest is older than max_age_ms, by one of all nodes. Keys that
+ * nobody has needed yet are not made. */
+bool signing_key_renew_old(const struct signing *s, int64_t max_age_ms, struct err *e) must_use;
 /* Seals them under the newest master key where they are not; counts. */
 bool signing_key_rotate(const struct keyring *keys, struct db *db, struct arena *a,
                         int64_t *n_changed, struct err *e) must_use;

@@ -9,6 +9,7 @@
 #include "crypto/aead.h"
 #include "base/rand.h"
 #include "core/signing_key.h"
+#include "core/totp_seed.h"
 #include "store/installation.h"
 #include "store/orgs.h"
 
@@ -283,7 +284,8 @@ bool vault_rotate(struct vault *v, struct arena *a, int64_t *n_changed, struct e
         if (n)
             after = ids[n - 1];
     }
-    if (!signing_key_rotate(v->keys, v->db, a, &n_done, e))
+    if (!signing_key_rotate(v->keys, v->db, a, &n_done, e) ||
+        !totp_seed_rotate(v->keys, v->db, a, &n_done, e))
         return false;
     /* Last, so that the check row names the old key until every organization has left it. */
     struct str check, fresh;

@@ -14,12 +14,45 @@
 #include "json/jout.h"
 
 enum {
-    HALF = 32, /* bytes of a coordinate or of half an ES256 signature */
+    HALF = 32,     /* bytes of a coordinate or of half a signature: P-256, Ed25519 ... */
+    HALF_MAX = 66, /* ... and P-521 */
     RSA_BITS_MIN = 2048,
     RSA_BITS_MAX = 8192,
     PART_MAX = 2 * JWS_MAX,
     SIGNATURE_MAX = 1024,
 };
+
+/* What verifies with what: the key's kind and curve belong to the algorithm (RFC 7518 section 3.1,
+ * RFC 8037 section 3.1). */
+static const struct algorithm {
+    const char *name, *type, *curve, *digest; /* curve NULL: RSA; digest NULL: the curve's own */
+    size_t half;
+    bool is_pss;
+} algorithms[] = {
+    {"ES256", "EC", "P-256", "SHA256", HALF, false},
+    {"ES384", "EC", "P-384", "SHA384", 48, false},
+    {"ES512", "EC", "P-521", "SHA512", HALF_MAX, false},
+    {"RS256", "RSA", NULL, "SHA256", 0, false},
+    {"RS384", "RSA", NULL, "SHA384", 0, false},
+    {"RS512", "RSA", NULL, "SHA512", 0, false},
+    {"PS256", "RSA", NULL, "SHA256", 0, true},
+    {"PS384", "RSA", NULL, "SHA384", 0, true},
+    {"PS512", "RSA", NULL, "SHA512", 0, true},
+    {"EdDSA", "OKP", "Ed25519", NULL, HALF, false},
+};
+
+static const struct algorithm *algorithm_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)
+        if (str_eq(name, str_c(algorithms[i].name)))
+            return &algorithms[i];
+    return NULL;
+}
+
+bool jws_is_algorithm(struct str name)
+{
+    return algorithm_find(name) != NULL;
+}
 
 /* ---- taking apart ---- */
 
@@ -92,20 +125,20 @@ static bool member_decode(const struct jvalue *jwk, const char *name, struct buf
     return text.n > 0 && text.n <= SIGNATURE_MAX && text_b64url_decode(text, out);
 }
 
-static EVP_PKEY *ec_read(const struct jvalue *jwk)
+static EVP_PKEY *ec_read(const struct jvalue *jwk, const struct algorithm *alg)
 {
     struct buf x, y;
-    unsigned char point[1 + 2 * HALF] = {4};
+    unsigned char point[1 + 2 * HALF_MAX] = {4};
     EVP_PKEY *key = NULL;
     bool has_x = member_decode(jwk, "x", &x), has_y = member_decode(jwk, "y", &y);
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-    if (has_x && has_y && build && x.n == HALF && y.n == HALF &&
-        str_eq(jv_get_str(jwk, "crv"), STR("P-256"))) {
-        memcpy(point + 1, x.p, HALF);
-        memcpy(point + 1 + HALF, y.p, HALF);
-        if (OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
+    if (has_x && has_y && build && x.n == alg->half && y.n == alg->half) {
+        memcpy(point + 1, x.p, alg->half);
+        memcpy(point + 1 + alg->half, y.p, alg->half);
+        if (OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, alg->curve, 0) ==
+                1 &&
             OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point,
-                                             sizeof(point)) == 1)
+                                             1 + 2 * alg->half) == 1)
             key = key_from("EC", build);
     }
     OSSL_PARAM_BLD_free(build);
@@ -140,8 +173,7 @@ static EVP_PKEY *ed_read(const struct jvalue *jwk)
 {
     struct buf x;
     EVP_PKEY *key = NULL;
-    if (member_decode(jwk, "x", &x) && x.n == HALF &&
-        str_eq(jv_get_str(jwk, "crv"), STR("Ed25519")))
+    if (member_decode(jwk, "x", &x) && x.n == HALF)
         key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, (const unsigned char *)x.p, x.n);
     buf_end(&x);
     return key;
@@ -149,13 +181,13 @@ static EVP_PKEY *ed_read(const struct jvalue *jwk)
 
 /* ---- verifying ---- */
 
-/* ES256 signatures are two numbers side by side; OpenSSL wants them in DER (RFC 7518 3.4). */
-static int es256_der(struct str raw, unsigned char **der)
+/* ECDSA signatures are two numbers side by side; OpenSSL wants them in DER (RFC 7518 3.4). */
+static int ecdsa_der(struct str raw, size_t half, unsigned char **der)
 {
-    int n = -1;
-    ECDSA_SIG *sig = raw.n == 2 * HALF ? ECDSA_SIG_new() : NULL;
-    BIGNUM *r = sig ? BN_bin2bn((const unsigned char *)raw.p, HALF, NULL) : NULL;
-    BIGNUM *s = sig ? BN_bin2bn((const unsigned char *)raw.p + HALF, HALF, NULL) : NULL;
+    int n = -1, size = (int)half;
+    ECDSA_SIG *sig = raw.n == 2 * half ? ECDSA_SIG_new() : NULL;
+    BIGNUM *r = sig ? BN_bin2bn((const unsigned char *)raw.p, size, NULL) : NULL;
+    BIGNUM *s = sig ? BN_bin2bn((const unsigned char *)raw.p + half, size, NULL) : NULL;
     if (r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
         n = i2d_ECDSA_SIG(sig, der);
     } else {
@@ -166,54 +198,72 @@ static int es256_der(struct str raw, unsigned char **der)
     return n;
 }
 
-static bool digest_verify(EVP_PKEY *key, const struct jws *t, const EVP_MD *md, bool is_pss,
+static bool digest_verify(EVP_PKEY *key, const struct jws *t, const struct algorithm *alg,
                           struct str signature)
 {
     EVP_PKEY_CTX *params = NULL;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool is_good =
-        ctx && EVP_DigestVerifyInit(ctx, &params, md, NULL, key) == 1 &&
-        (!is_pss || (EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING) == 1 &&
-                     EVP_PKEY_CTX_set_rsa_pss_saltlen(params, RSA_PSS_SALTLEN_DIGEST) == 1)) &&
+        ctx && EVP_DigestVerifyInit_ex(ctx, &params, alg->digest, NULL, NULL, key, NULL) == 1 &&
+        (!alg->is_pss || (EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING) == 1 &&
+                          EVP_PKEY_CTX_set_rsa_pss_saltlen(params, RSA_PSS_SALTLEN_DIGEST) == 1)) &&
         EVP_DigestVerify(ctx, (const unsigned char *)signature.p, signature.n,
                          (const unsigned char *)t->signed_part.p, t->signed_part.n) == 1;
     EVP_MD_CTX_free(ctx);
     return is_good;
 }
 
-static bool es256_verify(EVP_PKEY *key, const struct jws *t)
+static bool ecdsa_verify(EVP_PKEY *key, const struct jws *t, const struct algorithm *alg)
 {
     unsigned char *der = NULL;
-    int n = es256_der(t->signature, &der);
-    bool is_good =
-        n > 0 && digest_verify(key, t, EVP_sha256(), false, (struct str){(char *)der, (size_t)n});
+    int n = ecdsa_der(t->signature, alg->half, &der);
+    bool is_good = n > 0 && digest_verify(key, t, alg, (struct str){(char *)der, (size_t)n});
     OPENSSL_free(der);
     return is_good;
 }
 
+static EVP_PKEY *key_read(const struct jvalue *jwk, const struct algorithm *alg)
+{
+    if (!str_eq(jv_get_str(jwk, "kty"), str_c(alg->type)))
+        return NULL;
+    if (!alg->curve)
+        return rsa_read(jwk);
+    if (!str_eq(jv_get_str(jwk, "crv"), str_c(alg->curve)))
+        return NULL;
+    return alg->digest ? ec_read(jwk, alg) : ed_read(jwk);
+}
+
 bool jws_verify(const struct jws *t, const struct jvalue *jwk)
 {
-    struct str type = jv_get_str(jwk, "kty"), alg = jv_get_str(jwk, "alg");
-    struct str use = jv_get_str(jwk, "use");
-    bool is_good = false;
-    EVP_PKEY *key = NULL;
-    if ((!str_is_absent(alg) && !str_eq(alg, t->alg)) ||
+    const struct algorithm *alg = algorithm_find(t->alg);
+    struct str own = jv_get_str(jwk, "alg"), use = jv_get_str(jwk, "use");
+    if (!alg || (!str_is_absent(own) && !str_eq(own, t->alg)) ||
         (!str_is_absent(use) && !str_eq(use, STR("sig"))))
         return false;
-    if (str_eq(type, STR("EC")) && str_eq(t->alg, STR("ES256"))) {
-        key = ec_read(jwk);
-        is_good = key && es256_verify(key, t);
-    } else if (str_eq(type, STR("RSA")) &&
-               (str_eq(t->alg, STR("RS256")) || str_eq(t->alg, STR("PS256")))) {
-        key = rsa_read(jwk);
-        is_good = key && digest_verify(key, t, EVP_sha256(), t->alg.p[0] == 'P', t->signature);
-    } else if (str_eq(type, STR("OKP")) && str_eq(t->alg, STR("EdDSA"))) {
-        key = ed_read(jwk);
-        is_good = key && digest_verify(key, t, NULL, false, t->signature);
-    }
+    EVP_PKEY *key = key_read(jwk, alg);
+    bool is_ecdsa = alg->curve && alg->digest;
+    bool is_good =
+        key && (is_ecdsa ? ecdsa_verify(key, t, alg) : digest_verify(key, t, alg, t->signature));
     EVP_PKEY_free(key);
     ERR_clear_error();
     return is_good;
+}
+
+bool jws_half_hash(struct str alg_name, struct str text, struct buf *out)
+{
+    const struct algorithm *alg = algorithm_find(alg_name);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+    if (!alg)
+        return false;
+    /* Ed25519 hashes with SHA-512 inside: that is the one that is meant. */
+    EVP_MD *md = EVP_MD_fetch(NULL, alg->digest ? alg->digest : "SHA512", NULL);
+    bool is_good = md && EVP_Digest(text.p ? text.p : "", text.n, digest, &n, md, NULL) == 1;
+    EVP_MD_free(md);
+    if (is_good)
+        text_b64url(out, digest, n / 2);
+    ERR_clear_error();
+    return is_good && buf_ok(out);
 }
 
 /* ---- signing ---- */

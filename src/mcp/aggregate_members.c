@@ -1,6 +1,7 @@
 /* Which aggregate, and which servers are in it. */
 #include "base/ids.h"
 #include "base/limits.h"
+#include "core/org_policy.h"
 #include "io/forms.h"
 #include "json/jscan.h"
 #include "mcp/aggregate.h"
@@ -124,6 +125,7 @@ static bool hub_members(struct aggregate *g, struct err *e)
 static bool hub_find(struct aggregate *g, struct str org, struct err *e)
 {
     const struct caller *caller = g->p.caller;
+    const struct org_policy *policy;
     struct org mine;
     if (!str_is_absent(caller->audience_connection_id) &&
         !str_eq(caller->audience_connection_id, g->id))
@@ -137,11 +139,15 @@ static bool hub_find(struct aggregate *g, struct str org, struct err *e)
         if (!str_eq(named.id, caller->org_id))
             return nothing_here(g, e);
     }
+    if (!org_policy_get(g->p.sv, g->p.a, caller->org_id, &policy, e))
+        return false;
     if (!orgs_get(g->p.sv->db, g->p.a, caller->org_id, &mine, e))
         return e->code == ERR_NOT_FOUND ? nothing_here(g, e) : false;
     g->name = mine.name;
     g->mode = str_eq(mine.hub_prefix, STR("clash")) ? NAMES_CLASH : NAMES_ALWAYS;
-    g->wants_search = str_eq(mine.hub_search, STR("auto"));
+    struct str search =
+        str_is_absent(policy->search_mode_default) ? mine.hub_search : policy->search_mode_default;
+    g->wants_search = str_eq(search, STR("auto"));
     return hub_members(g, e);
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/policy.h"
+#include "mcp/call_limits.h"
 #include "mcp/credential.h"
 #include "mcp/inbound.h"
 #include "mcp/sessions.h"
@@ -64,11 +65,12 @@ struct proxied {
     bool is_streaming;   /* the answer to the client is an event stream ... */
     bool is_stream_open; /* ... that has begun */
     struct buf early;    /* its events before that */
-    struct replay *replay; /* its events after that, for a client that comes back; or NULL */
-    bool is_reserved;      /* a place in the audit queue is ours */
-    bool is_cancelled;     /* by the client's notifications/cancelled: it wants no answer */
-    bool is_connect_retry; /* a person was sent to authorize, and the client asks again */
-    bool is_in_call;       /* past the envelope: failures are answered in-band */
+    struct replay *replay;     /* its events after that, for a client that comes back; or NULL */
+    bool is_reserved;          /* a place in the audit queue is ours */
+    bool is_cancelled;         /* by the client's notifications/cancelled: it wants no answer */
+    bool is_connect_retry;     /* a person was sent to authorize, and the client asks again */
+    bool is_in_call;           /* past the envelope: failures are answered in-band */
+    struct call_limits limits; /* what this call counts for */
     struct audit_row row;
 };
 

@@ -168,10 +168,27 @@ static bool pass_request(struct proxied *p, struct err *e)
     return false;
 }
 
+/* Who lists, begins or looks around is not limited: a client that reconnects does nothing else. */
+static bool limits_enter(struct proxied *p, struct err *e)
+{
+    int64_t retry_ms;
+    bool is_call =
+        p->in.msg.kind == RPC_REQUEST &&
+        (p->kind == METHOD_TOOL_CALL || p->kind == METHOD_RESOURCE || p->kind == METHOD_PROMPT ||
+         p->kind == METHOD_COMPLETE || p->kind == METHOD_OTHER);
+    if (!is_call ||
+        call_limits_enter(p->sv, p->a, p->caller, &p->entry->conn, &p->limits, &retry_ms, e))
+        return true;
+    if (e->code == ERR_RATE_LIMITED)
+        call_limits_say(p->rq, retry_ms);
+    return false;
+}
+
 static bool pass_on(struct proxied *p, struct err *e)
 {
     p->is_in_call = true;
-    if (!proxied_reserve(p, e) || !proxied_connect_read(p, e) || !proxied_decide(p, e))
+    if (!proxied_reserve(p, e) || !proxied_connect_read(p, e) || !proxied_decide(p, e) ||
+        !limits_enter(p, e))
         return false;
     if (!credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
         return proxied_connect_waits(p, e);
@@ -204,6 +221,7 @@ static int failure_status(const struct proxied *p, const struct err *e)
     case ERR_UNAUTHENTICATED:
     case ERR_UNSUPPORTED_VERSION:
     case ERR_BAD_REQUEST:
+    case ERR_RATE_LIMITED:
         return 0;
     case ERR_METHOD_NOT_FOUND:
         return p->in.era == ERA_STATELESS ? 404 : 200;
@@ -307,6 +325,7 @@ static void run(struct proxied *p, bool (*step)(struct proxied *p, struct err *e
                 p); /* after the record and the answer: the server may be slow to take it */
     }
     resume_end(p);
+    call_limits_leave(&p->limits);
     if (p->is_reserved)
         audit_release(p->sv->audit);
     credential_end(&p->cred);

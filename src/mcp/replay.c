@@ -26,11 +26,19 @@ struct session {
     char key[];
 };
 
+/* What one person has of the table. */
+struct owner {
+    size_t bytes, n_calls;
+    size_t n_streams; /* the last one takes it along */
+    char name[];
+};
+
 /* Everything that changes is under the table's lock. */
 struct replay {
     struct list link; /* in the session's; unlinked once forgotten */
     struct replay_table *table;
     struct session *session; /* NULL once forgotten */
+    struct owner *owner;
     enum replay_kind kind;
     uint64_t number; /* unique in the process, and not guessed from another process's */
     int refs;        /* the session's own is one */
@@ -47,6 +55,7 @@ struct replay {
 struct replay_table {
     pthread_mutex_t lock;
     struct map *by_session;
+    struct map *owners;
     uint64_t next_number;
     size_t bytes;
     size_t n_calls; /* running */
@@ -59,7 +68,10 @@ struct replay_table *replay_table_new(void)
     if (!t)
         return NULL;
     t->by_session = map_new();
-    if (!t->by_session) {
+    t->owners = map_new();
+    if (!t->by_session || !t->owners) {
+        map_free(t->by_session, NULL);
+        map_free(t->owners, NULL);
         free(t);
         return NULL;
     }
@@ -78,9 +90,16 @@ static void event_drop(struct replay *r)
         r->last = NULL;
     r->bytes -= old->n;
     r->table->bytes -= old->n;
+    r->owner->bytes -= old->n;
     if (r->session)
         r->session->bytes -= old->n;
     free(old);
+}
+
+static void owner_leave(struct replay_table *t, struct owner *o)
+{
+    if (--o->n_streams == 0)
+        free(map_take(t->owners, str_c(o->name)));
 }
 
 static void stream_free(struct replay *r)
@@ -89,6 +108,7 @@ static void stream_free(struct replay *r)
         event_drop(r);
     wakeup_unref(r->reader);
     free(r->origin);
+    owner_leave(r->table, r->owner);
     free(r);
 }
 
@@ -106,8 +126,10 @@ static void wake(struct replay *r)
 
 static void over(struct replay *r)
 {
-    if (!r->is_over && r->kind == REPLAY_CALL)
+    if (!r->is_over && r->kind == REPLAY_CALL) {
         r->table->n_calls--;
+        r->owner->n_calls--;
+    }
     r->is_over = true;
 }
 
@@ -141,6 +163,7 @@ void replay_table_free(struct replay_table *t)
         return;
     t->is_ending = true; /* the loops of those who read are gone */
     map_free(t->by_session, session_free);
+    map_free(t->owners, NULL);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
@@ -203,7 +226,27 @@ static struct replay *oldest_over(const struct session *s)
     return oldest;
 }
 
-static struct replay *stream_new(struct replay_table *t, struct session *s, enum replay_kind kind)
+/* Joined by one more stream. NULL: no memory. */
+static struct owner *owner_join(struct replay_table *t, struct str name)
+{
+    struct owner *o = map_get(t->owners, name);
+    if (!o) {
+        o = calloc(1, sizeof(*o) + name.n + 1);
+        if (!o)
+            return NULL;
+        if (name.n > 0)
+            memcpy(o->name, name.p, name.n);
+        if (!map_set(t->owners, name, o, NULL)) {
+            free(o);
+            return NULL;
+        }
+    }
+    o->n_streams++;
+    return o;
+}
+
+static struct replay *stream_new(struct replay_table *t, struct session *s, struct str owner,
+                                 enum replay_kind kind)
 {
     if (s->n_streams >= LIMIT_REPLAY_STREAMS) {
         struct replay *oldest = oldest_over(s);
@@ -211,14 +254,21 @@ static struct replay *stream_new(struct replay_table *t, struct session *s, enum
             return NULL;
         stream_forget(oldest);
     }
-    if (kind == REPLAY_CALL && t->n_calls >= LIMIT_REPLAY_CALLS)
+    struct owner *o = owner_join(t, owner);
+    bool is_full =
+        kind == REPLAY_CALL && o &&
+        (t->n_calls >= LIMIT_REPLAY_CALLS || o->n_calls >= LIMIT_REPLAY_CALLS / LIMIT_REPLAY_SHARE);
+    struct replay *r = o && !is_full ? calloc(1, sizeof(*r)) : NULL;
+    if (!r) {
+        if (o)
+            owner_leave(t, o);
         return NULL;
-    struct replay *r = calloc(1, sizeof(*r));
-    if (!r)
-        return NULL;
+    }
     t->n_calls += kind == REPLAY_CALL ? 1 : 0;
+    o->n_calls += kind == REPLAY_CALL ? 1 : 0;
     *r = (struct replay){.table = t,
                          .session = s,
+                         .owner = o,
                          .kind = kind,
                          .number = t->next_number++,
                          .refs = 1,
@@ -228,8 +278,8 @@ static struct replay *stream_new(struct replay_table *t, struct session *s, enum
     return r;
 }
 
-struct replay *replay_open(struct replay_table *t, struct str session_key, enum replay_kind kind,
-                           int64_t now)
+struct replay *replay_open(struct replay_table *t, struct str session_key, struct str owner,
+                           enum replay_kind kind, int64_t now)
 {
     pthread_mutex_lock(&t->lock);
     struct session *s = session_of(t, session_key);
@@ -238,7 +288,7 @@ struct replay *replay_open(struct replay_table *t, struct str session_key, enum 
         session_prune(s, now);
         r = kind == REPLAY_GET ? get_stream(s) : NULL;
         if (!r)
-            r = stream_new(t, s, kind);
+            r = stream_new(t, s, owner, kind);
     }
     if (r) {
         r->refs++;
@@ -333,7 +383,8 @@ uint64_t replay_add(struct replay *r, struct str message, int64_t now)
     r->used_at = now;
     while (r->first && r->bytes + message.n > LIMIT_REPLAY_BYTES)
         event_drop(r);
-    bool has_room = e && r->session && r->table->bytes + message.n <= LIMIT_REPLAY_ALL;
+    bool has_room = e && r->session && r->table->bytes + message.n <= LIMIT_REPLAY_ALL &&
+                    r->owner->bytes + message.n <= LIMIT_REPLAY_ALL / LIMIT_REPLAY_SHARE;
     while (has_room && r->session->bytes + message.n > 2 * (size_t)LIMIT_REPLAY_BYTES) {
         struct replay *oldest = oldest_over(r->session);
         has_room = oldest != NULL;
@@ -351,6 +402,7 @@ uint64_t replay_add(struct replay *r, struct str message, int64_t now)
         r->bytes += e->n;
         r->session->bytes += e->n;
         r->table->bytes += e->n;
+        r->owner->bytes += e->n;
     }
     wake(r);
     pthread_mutex_unlock(&r->table->lock);

@@ -23,10 +23,11 @@ enum replay_kind {
     REPLAY_PIPE, /* what one fiber writes and another reads; nobody resumes it */
 };
 /* The stream to write to, held (replay_release). NULL: there is no room for another: the answer
- * cannot be resumed (LIMIT_REPLAY_STREAMS of the session, LIMIT_REPLAY_CALLS running ones). Times
- * are clock_mono_ms. */
-struct replay *replay_open(struct replay_table *t, struct str session_key, enum replay_kind kind,
-                           int64_t now) must_use;
+ * cannot be resumed (LIMIT_REPLAY_STREAMS of the session, LIMIT_REPLAY_CALLS running ones). owner:
+ * the person, who has no more than an eighth of all there is (LIMIT_REPLAY_SHARE). Times are
+ * clock_mono_ms. */
+struct replay *replay_open(struct replay_table *t, struct str session_key, struct str owner,
+                           enum replay_kind kind, int64_t now) must_use;
 /* The stream that an event id names, held; *seq is the event's number. NULL: none of this session,
  * or not any more. */
 struct replay *replay_find(struct replay_table *t, struct str session_key, struct str event_id,

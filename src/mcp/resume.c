@@ -143,6 +143,7 @@ bool resume_is_get(struct http_request *rq, struct str session_key, struct repla
 struct replay *resume_get(struct http_request *rq, struct str session_key)
 {
     struct services *sv = rq->context;
+    const struct caller *caller = rq->user;
     struct replay *r = NULL;
     uint64_t seq;
     enum replay_step step;
@@ -154,7 +155,7 @@ struct replay *resume_get(struct http_request *rq, struct str session_key)
     if (r)
         (void)!catch_up(rq, r, &seq, &step, &ignored);
     else
-        r = replay_open(sv->replays, session_key, REPLAY_GET, clock_mono_ms());
+        r = replay_open(sv->replays, session_key, caller->user_id, REPLAY_GET, clock_mono_ms());
     return r;
 }
 
@@ -186,7 +187,7 @@ bool resume_begin(struct proxied *p, struct err *e)
     struct str key = session_key(p);
     if (str_is_absent(key) || p->rq->inner || p->in.era != ERA_SESSION)
         return true;
-    p->replay = replay_open(p->sv->replays, key, REPLAY_CALL, clock_mono_ms());
+    p->replay = replay_open(p->sv->replays, key, p->caller->user_id, REPLAY_CALL, clock_mono_ms());
     if (!p->replay)
         return true;
     http_outlive_client(p->rq);

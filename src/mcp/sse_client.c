@@ -80,7 +80,7 @@ static struct sse_client *client_alloc(struct services *sv, const struct caller 
     c->table = sv->sse_clients;
     c->refs = 1;
     c->reader = wakeup_new();
-    c->out = replay_open(sv->replays, str_c(c->key), REPLAY_PIPE, clock_mono_ms());
+    c->out = replay_open(sv->replays, str_c(c->key), caller->user_id, REPLAY_PIPE, clock_mono_ms());
     c->principal = strndup(caller->principal.p, caller->principal.n);
     if (c->reader && c->out && c->principal)
         return c;

@@ -237,6 +237,7 @@ static bool wait_locked(struct session_pool *p, struct pooled *s, struct err *e)
     }
     list_push(&s->waiters, &w.link);
     pthread_mutex_unlock(&p->lock);
+    metric_add(M_SESSION_WAITERS, 1);
     int64_t deadline = clock_mono_ms() + (int64_t)3 * LIMIT_PROBE_MS;
     bool is_good = true, is_done = false;
     while (is_good && !is_done) {
@@ -247,6 +248,7 @@ static bool wait_locked(struct session_pool *p, struct pooled *s, struct err *e)
             list_remove(&w.link);
         pthread_mutex_unlock(&p->lock);
     }
+    metric_add(M_SESSION_WAITERS, -1);
     wakeup_unref(w.wakeup);
     if (is_done && w.failure.code != ERR_NONE) {
         *e = w.failure;

@@ -4,12 +4,16 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "core/caller.h"
+#include "core/services.h"
 #include "log/log.h"
+#include "mcp/call_limits.h"
 #include "routes/answers.h"
 #include "routes/guards.h"
+#include "routes/link_guesses.h"
 #include "routes/table.h"
 
 size_t dispatch_on_head(struct http_request *rq)
@@ -54,13 +58,39 @@ static void answer_unrouted(struct http_request *rq)
     answer_error(rq, &e);
 }
 
+/* One person's requests must not take every fiber of the process. */
+static void handle_counted(struct http_request *rq, const struct route *route)
+{
+    struct services *sv = rq->context;
+    const struct caller *caller = rq->user;
+    char id[ID_SIZE]; /* a stream's caller may be gone when its handler returns */
+    struct str user_id = {id, caller && caller->user_id.n < sizeof(id) ? caller->user_id.n : 0};
+    struct err e;
+    if (user_id.n > 0)
+        memcpy(id, caller->user_id.p, user_id.n);
+    if (user_id.n == 0) {
+        route->handle(rq);
+        return;
+    }
+    if (!request_limits_enter(sv, user_id)) {
+        call_limits_say(rq, 0);
+        err_set(&e, ERR_RATE_LIMITED, "too many requests of this person are running");
+        answer_error(rq, &e);
+        return;
+    }
+    route->handle(rq);
+    request_limits_leave(sv, user_id);
+}
+
 void dispatch_handle(struct http_request *rq)
 {
     const struct route *route = rq->route;
-    if (!route)
+    if (!route) {
         answer_unrouted(rq);
-    else if (guard_admit(rq, route))
-        route->handle(rq);
+    } else if (guard_admit(rq, route) && link_guesses_admit(rq, route)) {
+        handle_counted(rq, route);
+        link_guesses_note(rq, route);
+    }
 }
 
 void dispatch_refuse(struct http_request *rq, const struct err *e)

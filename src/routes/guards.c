@@ -7,6 +7,8 @@
 #include "auth/session/return_to.h"
 #include "auth/session/session_caller.h"
 #include "auth/oauth/challenge.h"
+#include "auth/scim/scim.h"
+#include "auth/scim/scim_token.h"
 #include "auth/token_check.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -283,6 +285,21 @@ static bool guard_session(struct http_request *rq)
     return false;
 }
 
+/* The token of an organization's directory, and nothing else. */
+static bool guard_scim(struct http_request *rq)
+{
+    struct scim_client *client;
+    struct err e;
+    if (scim_token_check(rq, bearer_of(rq), &client, &e)) {
+        rq->user = client;
+        return true;
+    }
+    if (e.code == ERR_UNAUTHENTICATED)
+        http_set_header(rq, STR("WWW-Authenticate"), STR("Bearer realm=\"SCIM\""));
+    scim_answer_error(rq, &e);
+    return false;
+}
+
 static bool guard_metrics(struct http_request *rq)
 {
     struct services *sv = rq->context;
@@ -324,6 +341,8 @@ bool guard_admit(struct http_request *rq, const struct route *route)
         return guard_bearer(rq, false);
     case GUARD_MANAGEMENT:
         return guard_management(rq);
+    case GUARD_SCIM:
+        return guard_scim(rq);
     case GUARD_NODE:
         break;
     }

@@ -20,6 +20,7 @@ enum guard {
     GUARD_PAGE,       /* anybody, by browser: no CORS, no Origin but our own, no bearer */
     GUARD_SESSION,    /* the same, signed in; others are sent to /login. rq->user: struct
                          session_person */
+    GUARD_SCIM,       /* token of an organization's directory. rq->user: struct scim_client */
     GUARD_NODE,       /* node credential: forwarding between nodes */
 };
 

@@ -2,6 +2,7 @@
 #include "routes/pages_account.h"
 
 #include "auth/login/login_audit.h"
+#include "auth/mail/mailer.h"
 #include "auth/login/password_signin.h"
 #include "auth/session/password_work.h"
 #include "base/clock.h"
@@ -179,22 +180,24 @@ static bool account_show(struct http_request *rq, int status, const struct err *
     bool has_password = passwords_get(sv->db, rq->arena, person->session.user_id, &hash, e);
     if (!has_password && e->code != ERR_NOT_FOUND)
         return false;
-    const struct page_value values[] = {PV("notice", why ? STR_NONE : notice_of(rq)),
-                                        PV("error", why ? str_c(why->msg) : STR_NONE),
-                                        PV("email", person->session.email),
-                                        PV("name", person->session.name),
-                                        PV_FLAG("has_org", has_org),
-                                        PV("org_name", org_name),
-                                        PV_ROWS("orgs", orgs.rows, orgs.n),
-                                        PV_FLAG("has_orgs", orgs.n > 0),
-                                        PV_ROWS("connections", conns.rows, conns.n),
-                                        PV_FLAG("has_connections", conns.n > 0),
-                                        PV_ROWS("sessions", sessions.rows, sessions.n),
-                                        PV_FLAG("can_add", page_is_admin(rq)),
-                                        PV_FLAG("may_create_org", page_may_create_org(rq)),
-                                        PV_FLAG("has_password", has_password),
-                                        PV("csrf_token", person->session.csrf_token),
-                                        PV_END};
+    const struct page_value values[] = {
+        PV("notice", why ? STR_NONE : notice_of(rq)),
+        PV("error", why ? str_c(why->msg) : STR_NONE),
+        PV("email", person->session.email),
+        PV("name", person->session.name),
+        PV_FLAG("has_org", has_org),
+        PV("org_name", org_name),
+        PV_ROWS("orgs", orgs.rows, orgs.n),
+        PV_FLAG("has_orgs", orgs.n > 0),
+        PV_ROWS("connections", conns.rows, conns.n),
+        PV_FLAG("has_connections", conns.n > 0),
+        PV_ROWS("sessions", sessions.rows, sessions.n),
+        PV_FLAG("can_add", page_is_admin(rq)),
+        PV_FLAG("may_create_org", page_may_create_org(rq)),
+        PV_FLAG("has_password", has_password),
+        PV_FLAG("can_mail", mailer_can(rq->context, MAIL_EMAIL_CHANGE)),
+        PV("csrf_token", person->session.csrf_token),
+        PV_END};
     page_answer(rq, status, "account", values, STR_NONE);
     return true;
 }
@@ -246,6 +249,9 @@ static bool password_change(struct http_request *rq, const struct form *form, st
     struct str password = page_field(form, "password"), user_id, hash;
     const struct login_event event = {
         .method = "password_change", .user_id = session->user_id, .outcome = "ok"};
+    const struct session_proof proof = {.user_id = session->user_id,
+                                        .proof = STR("password"),
+                                        .is_two_factor = session->is_two_factor};
     if (!password_check(password, e))
         return false;
     if (!password_prove(rq, session->email, page_field(form, "current"), &user_id, e)) {
@@ -257,7 +263,7 @@ static bool password_change(struct http_request *rq, const struct form *form, st
         return err_set(e, ERR_FORBIDDEN, "sign in again first");
     return password_work_hash(sv, rq->arena, password, &hash, e) &&
            passwords_put(sv->db, rq->arena, user_id, hash, STR_NONE, clock_wall_ms(), e) &&
-           login_audit(sv, rq, &event, e) && session_start(rq, user_id, STR("password"), e);
+           login_audit(sv, rq, &event, e) && session_start(rq, &proof, e);
 }
 
 void page_account_password_post(struct http_request *rq)
@@ -274,6 +280,8 @@ static bool org_switch(struct http_request *rq, struct str org_id, struct err *e
     struct member member;
     if (!members_get(sv->db, rq->arena, org_id, session->user_id, &member, e))
         return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such organization") : false;
+    if (member.deactivated_at)
+        return err_set(e, ERR_NOT_FOUND, "no such organization");
     return browser_sessions_set_org(sv->db, rq->arena, session->id, org_id, e);
 }
 

@@ -3,6 +3,8 @@
 
 #include "auth/login/accounts.h"
 #include "auth/login/login_audit.h"
+#include "auth/login/mailed_proof.h"
+#include "auth/login/signin.h"
 #include "auth/secret_text.h"
 #include "auth/session/password_work.h"
 #include "auth/session/return_to.h"
@@ -11,10 +13,12 @@
 #include "routes/page_tools.h"
 #include "store/browser_sessions.h"
 #include "store/invitations.h"
+#include "store/mail_links.h"
 
 /* What a link means, and for whom. */
 struct link {
     struct str token;
+    struct str proof;               /* that the link came by mail; "": it did not */
     struct invitation invitation;   /* into an organization */
     struct one_time_token password; /* or this */
     bool is_password;
@@ -72,6 +76,7 @@ static void invite_show(struct http_request *rq, int status, const struct link *
         PV("email", l->is_password ? l->user.email : l->invitation.email),
         PV("name", name),
         PV("token", l->token),
+        PV("proof", l->proof),
         PV_FLAG("is_password", l->is_password),
         PV_FLAG("is_new", l->is_password || str_is_absent(l->user.id)),
         PV("csrf_token", csrf),
@@ -86,7 +91,10 @@ static bool must_sign_in(struct http_request *rq, const struct link *l)
         (!str_is_absent(l->user.id) && str_eq(l->user.id, l->session.user_id)))
         return false;
     if (str_is_absent(l->session.user_id)) {
-        struct str login = return_to_login(rq->arena, rq->path);
+        struct str here = l->proof.n == 0 ? rq->path
+                                          : arena_printf(rq->arena, "%.*s?proof=%.*s",
+                                                         STR_FMT(rq->path), STR_FMT(l->proof));
+        struct str login = return_to_login(rq->arena, here);
         page_redirect(rq, str_is_absent(login) ? STR("/login") : login);
         return true;
     }
@@ -101,9 +109,12 @@ void page_invite_get(struct http_request *rq)
 {
     struct link l;
     struct err e;
-    if (!link_find(rq, &l, &e))
+    if (!link_find(rq, &l, &e)) {
         page_error(rq, &e);
-    else if (!must_sign_in(rq, &l))
+        return;
+    }
+    l.proof = page_query(rq, "proof");
+    if (!must_sign_in(rq, &l))
         invite_show(rq, 200, &l, STR_NONE, NULL);
 }
 
@@ -120,8 +131,14 @@ static bool record(struct http_request *rq, const char *method, const struct lin
     return login_audit(rq->context, rq, &event, e);
 }
 
+static bool enter(struct http_request *rq, struct str user_id, struct str *next, struct err *e)
+{
+    const struct signin who = {.user_id = user_id, .method = "password"};
+    return signin_complete(rq, &who, STR("/account"), next, e);
+}
+
 static bool password_set(struct http_request *rq, const struct link *l, struct str password,
-                         struct err *e)
+                         struct str *next, struct err *e)
 {
     struct services *sv = rq->context;
     struct str hash;
@@ -130,12 +147,21 @@ static bool password_set(struct http_request *rq, const struct link *l, struct s
     return password_check(password, e) && password_work_hash(sv, rq->arena, password, &hash, e) &&
            one_time_tokens_take_password(sv->db, rq->arena, &l->password, hash, clock_wall_ms(),
                                          e) &&
-           record(rq, "password_set", l, l->user.id, e) &&
-           session_start(rq, l->user.id, STR("password"), e);
+           record(rq, "password_set", l, l->user.id, e) && enter(rq, l->user.id, next, e);
+}
+
+/* An address that a mail reached is its reader's. */
+static bool address_note(struct http_request *rq, const struct link *l, struct str user_id,
+                         struct err *e)
+{
+    struct services *sv = rq->context;
+    return !mailed_proof_check(sv, rq->arena, l->token, l->proof) ||
+           mail_links_note_verified(sv->db, rq->arena, user_id, l->invitation.email,
+                                    clock_wall_ms(), e);
 }
 
 static bool join_new(struct http_request *rq, const struct link *l, const struct form *form,
-                     struct err *e)
+                     struct str *next, struct err *e)
 {
     struct services *sv = rq->context;
     struct account_form account = {l->invitation.email, page_field(form, "name"),
@@ -148,8 +174,9 @@ static bool join_new(struct http_request *rq, const struct link *l, const struct
         return false;
     guest.name = account.name;
     return invitations_accept(sv->db, rq->arena, &l->invitation, &guest, clock_wall_ms(), e) &&
+           address_note(rq, l, guest.user_id, e) &&
            record(rq, "invitation_accept", l, guest.user_id, e) &&
-           session_start(rq, guest.user_id, STR("password"), e);
+           enter(rq, guest.user_id, next, e);
 }
 
 static bool join_known(struct http_request *rq, const struct link *l, struct err *e)
@@ -157,6 +184,7 @@ static bool join_known(struct http_request *rq, const struct link *l, struct err
     struct services *sv = rq->context;
     const struct invitation_guest guest = {.user_id = l->user.id};
     return invitations_accept(sv->db, rq->arena, &l->invitation, &guest, clock_wall_ms(), e) &&
+           address_note(rq, l, l->user.id, e) &&
            record(rq, "invitation_accept", l, l->user.id, e) &&
            browser_sessions_set_org(sv->db, rq->arena, l->session.id, l->invitation.org_id, e);
 }
@@ -165,18 +193,20 @@ void page_invite_post(struct http_request *rq)
 {
     struct link l;
     struct form form;
+    struct str next = STR("/account");
     struct err e;
     if (!page_form_read(rq, &form, &e) || !link_find(rq, &l, &e)) {
         page_error(rq, &e);
         return;
     }
+    l.proof = page_field(&form, "proof");
     if (must_sign_in(rq, &l))
         return;
-    bool is_good = l.is_password ? password_set(rq, &l, page_field(&form, "password"), &e)
-                   : str_is_absent(l.user.id) ? join_new(rq, &l, &form, &e)
+    bool is_good = l.is_password ? password_set(rq, &l, page_field(&form, "password"), &next, &e)
+                   : str_is_absent(l.user.id) ? join_new(rq, &l, &form, &next, &e)
                                               : join_known(rq, &l, &e);
     if (is_good)
-        page_redirect(rq, STR("/account"));
+        page_redirect(rq, next);
     else if (e.code == ERR_INVALID)
         invite_show(rq, 400, &l, page_field(&form, "name"), &e);
     else

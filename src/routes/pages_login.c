@@ -1,13 +1,12 @@
-/* Signing in and out, and who is signed in. */
+/* The start, signing out, and who is signed in. */
 #include "routes/pages_login.h"
 
-#include "auth/oauth/authorize.h"
 #include "auth/login/login_audit.h"
-#include "auth/login/password_signin.h"
-#include "auth/session/return_to.h"
+#include "auth/saml/logout.h"
 #include "base/limits.h"
 #include "routes/answers.h"
 #include "routes/page_tools.h"
+#include "routes/pages_saml.h"
 #include "store/one_time_tokens.h"
 #include "store/orgs.h"
 
@@ -24,56 +23,6 @@ void page_home(struct http_request *rq)
         page_error(rq, &e);
     else
         page_redirect(rq, has_operator ? STR("/login") : STR("/setup"));
-}
-
-/* ---- sign-in ---- */
-
-static void login_show(struct http_request *rq, int status, struct str email, struct str return_to,
-                       const struct err *why)
-{
-    struct str token;
-    struct err e;
-    if (!csrf_token_for(rq, &token, &e)) {
-        page_error(rq, &e);
-        return;
-    }
-    const struct page_value values[] = {PV("error", why ? str_c(why->msg) : STR_NONE),
-                                        PV("email", email), PV("return_to", return_to),
-                                        PV("csrf_token", token), PV_END};
-    page_answer(rq, status, "login", values, authorize_form_action(rq, return_to));
-}
-
-void page_login_get(struct http_request *rq)
-{
-    struct browser_session session;
-    struct err e;
-    struct str return_to = return_to_safe(page_query(rq, "return_to"));
-    if (session_find(rq, &session, &e))
-        page_redirect(rq, return_to);
-    else if (e.code == ERR_UNAUTHENTICATED)
-        login_show(rq, 200, STR_NONE, return_to, NULL);
-    else
-        page_error(rq, &e);
-}
-
-void page_login_post(struct http_request *rq)
-{
-    struct form form;
-    struct err e;
-    if (!page_form_read(rq, &form, &e)) {
-        page_error(rq, &e);
-        return;
-    }
-    struct str email = page_field(&form, "email");
-    struct str return_to = return_to_safe(page_field(&form, "return_to"));
-    if (password_signin(rq, email, page_field(&form, "password"), &e)) {
-        page_redirect(rq, return_to);
-        return;
-    }
-    if (e.code == ERR_UNAUTHENTICATED || e.code == ERR_RATE_LIMITED)
-        login_show(rq, err_http(e.code), email, return_to, &e);
-    else
-        page_error(rq, &e);
 }
 
 /* ---- sign-out ---- */
@@ -93,7 +42,9 @@ void page_logout_get(struct http_request *rq)
     }
 }
 
-static bool sign_out(struct http_request *rq, struct err *e)
+/* *elsewhere: where the provider that proved the session is told of it, if it wants to know. */
+static bool sign_out(struct http_request *rq, struct saml_departure *elsewhere, bool *has_elsewhere,
+                     struct err *e)
 {
     struct services *sv = rq->context;
     struct browser_session session;
@@ -105,14 +56,33 @@ static bool sign_out(struct http_request *rq, struct err *e)
                                       .user_id = was_in ? session.user_id : STR_NONE,
                                       .name = was_in ? session.id : STR_NONE,
                                       .outcome = "ok"};
+    struct err ignored; /* who cannot be told is no reason to stay signed in */
+    *has_elsewhere = false;
+    if (was_in && !saml_logout_begin(rq, &session, elsewhere, has_elsewhere, &ignored))
+        *has_elsewhere = false;
     return session_end(rq, e) && (!was_in || login_audit(sv, rq, &event, e));
+}
+
+/* A page that goes on by itself: Chromium would hold a redirect against form-action. */
+static void sign_out_answer(struct http_request *rq, const struct saml_departure *elsewhere)
+{
+    if (!elsewhere) {
+        page_redirect(rq, STR("/login"));
+    } else if (elsewhere->is_post) {
+        page_saml_depart(rq, elsewhere);
+    } else {
+        const struct page_value values[] = {PV("location", elsewhere->url), PV_END};
+        page_answer(rq, 200, "onward", values, STR_NONE);
+    }
 }
 
 void page_logout_post(struct http_request *rq)
 {
     struct err e = {.code = ERR_NONE};
-    if (sign_out(rq, &e))
-        page_redirect(rq, STR("/login"));
+    struct saml_departure elsewhere;
+    bool has_elsewhere;
+    if (sign_out(rq, &elsewhere, &has_elsewhere, &e))
+        sign_out_answer(rq, has_elsewhere ? &elsewhere : NULL);
     else
         page_error(rq, &e);
 }
@@ -129,26 +99,30 @@ static struct str strongest(struct str roles)
     return str_slice(roles, 0, str_find_char(roles, ' '));
 }
 
-/* All organizations of a person, page by page. */
-static bool organizations_write(struct http_request *rq, struct str user_id, struct jout *j,
-                                struct err *e)
+/* All organizations of a person, page by page; what one organization's provider proved is told of
+ * that one only. */
+static bool organizations_write(struct http_request *rq, const struct browser_session *session,
+                                struct jout *j, struct err *e)
 {
     struct services *sv = rq->context;
     struct db_page page = {.limit = LIMIT_LIST};
     struct org_of_user *orgs;
     size_t n;
     do {
-        if (!orgs_list_of_user(sv->db, rq->arena, user_id, &page, &orgs, &n, e))
+        if (!orgs_list_of_user(sv->db, rq->arena, session->user_id, &page, &orgs, &n, e))
             return false;
         for (size_t i = 0; i < n && i < (size_t)page.limit; i++) {
+            page.after_at = orgs[i].org.created_at;
+            page.after_id = orgs[i].org.id;
+            if (!str_is_absent(session->proof_org_id) &&
+                !str_eq(session->proof_org_id, orgs[i].org.id))
+                continue;
             jout_object(j);
             jout_kstr(j, "id", orgs[i].org.id);
             jout_kstr(j, "name", orgs[i].org.name);
             jout_kstr(j, "slug", orgs[i].org.slug);
             jout_kstr(j, "role", strongest(orgs[i].roles));
             jout_object_end(j);
-            page.after_at = orgs[i].org.created_at;
-            page.after_id = orgs[i].org.id;
         }
     } while (n > (size_t)page.limit);
     return true;
@@ -177,7 +151,7 @@ static bool session_write(struct http_request *rq, struct jout *j, struct err *e
     jout_kstr(j, "csrf_token", token);
     jout_key(j, STR("organizations"));
     jout_array(j);
-    if (is_in && !organizations_write(rq, session.user_id, j, e))
+    if (is_in && !organizations_write(rq, &session, j, e))
         return false;
     jout_array_end(j);
     jout_object_end(j);

@@ -3,6 +3,7 @@
 
 #include "auth/login/accounts.h"
 #include "auth/login/login_audit.h"
+#include "auth/login/signin.h"
 #include "auth/secret_text.h"
 #include "base/clock.h"
 #include "routes/page_tools.h"
@@ -91,16 +92,16 @@ void page_setup_get(struct http_request *rq)
 
 /* The link is judged before the password costs anything. */
 static bool operator_make(struct http_request *rq, struct str token, struct account_form *form,
-                          struct err *e)
+                          struct str *next, struct err *e)
 {
     struct services *sv = rq->context;
-    struct str user_id;
+    struct signin who = {.method = "password"};
     if (!link_is_good(rq, token, e) ||
-        !accounts_setup_redeem(sv, rq->arena, token, form, &user_id, e))
+        !accounts_setup_redeem(sv, rq->arena, token, form, &who.user_id, e))
         return false;
     const struct login_event event = {
-        .method = "setup", .user_id = user_id, .name = STR("first operator"), .outcome = "ok"};
-    return login_audit(sv, rq, &event, e) && session_start(rq, user_id, STR("password"), e);
+        .method = "setup", .user_id = who.user_id, .name = STR("first operator"), .outcome = "ok"};
+    return login_audit(sv, rq, &event, e) && signin_complete(rq, &who, STR("/setup"), next, e);
 }
 
 void page_setup_post(struct http_request *rq)
@@ -111,11 +112,11 @@ void page_setup_post(struct http_request *rq)
         page_error(rq, &e);
         return;
     }
-    struct str token = page_field(&form, "token");
+    struct str token = page_field(&form, "token"), next;
     struct account_form account = {page_field(&form, "email"), page_field(&form, "name"),
                                    page_field(&form, "password")};
-    if (operator_make(rq, token, &account, &e))
-        page_redirect(rq, STR("/setup"));
+    if (operator_make(rq, token, &account, &next, &e))
+        page_redirect(rq, next);
     else if (e.code == ERR_INVALID || e.code == ERR_CONFLICT)
         account_show(rq, err_http(e.code), &account, token, &e);
     else

@@ -4,12 +4,14 @@
 
 #define SESSION_COLUMNS                                                                            \
     "s.id, s.hash, s.user_id, s.org_id, s.proof, s.peer, s.user_agent, s.proved_at, "              \
-    "s.created_at, s.last_seen_at, s.expires_at, u.email, u.name, u.is_operator"
+    "s.created_at, s.last_seen_at, s.expires_at, u.email, u.name, u.is_operator, "                 \
+    "s.proof_org_id, s.provider_session, s.two_factor"
 
 static const struct db_stmt session_insert = {
     "session_insert",
     "INSERT INTO browser_sessions (id, hash, user_id, org_id, proof, peer, user_agent, proved_at, "
-    "created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
+    "created_at, last_seen_at, expires_at, proof_org_id, provider_session, two_factor) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13)",
     DB_WRITE, 0};
 static const struct db_stmt session_replace = {"session_replace",
                                                "DELETE FROM browser_sessions WHERE hash = CAST($1 "
@@ -22,6 +24,11 @@ static const struct db_stmt session_by_hash = {
     DB_READ, 0};
 static const struct db_stmt session_touch = {
     "session_touch", "UPDATE browser_sessions SET last_seen_at = $2 WHERE id = $1", DB_WRITE, 0};
+static const struct db_stmt session_prove = {
+    "session_prove",
+    "UPDATE browser_sessions SET hash = $2, two_factor = $3, proved_at = CAST($4 AS BIGINT), "
+    "last_seen_at = CAST($4 AS BIGINT) WHERE id = $1",
+    DB_WRITE, 0};
 static const struct db_stmt session_set_org = {
     "session_set_org", "UPDATE browser_sessions SET org_id = $2 WHERE id = $1", DB_WRITE, 0};
 static const struct db_stmt sessions_of_user = {
@@ -56,6 +63,9 @@ static void session_read(const struct db_rows *r, size_t row, void *item)
         .email = db_text(r, row, 11),
         .name = db_text(r, row, 12),
         .is_operator = db_int(r, row, 13) != 0,
+        .proof_org_id = db_text(r, row, 14),
+        .provider_session = db_text(r, row, 15),
+        .is_two_factor = db_int(r, row, 16) != 0,
     };
 }
 static const struct rows_kind session_kind = {sizeof(struct browser_session_row), session_read};
@@ -71,7 +81,8 @@ bool browser_sessions_insert(struct db *db, struct arena *a, const struct browse
     db_batch_add(&b, &session_insert,
                  DB_ARGS(A_STR(s->id), A_STR(s->hash), A_STR(s->user_id), A_STR(s->org_id),
                          A_STR(s->proof), A_STR(s->peer), A_STR(s->user_agent), A_INT(s->proved_at),
-                         A_INT(s->created_at), A_INT(s->expires_at)));
+                         A_INT(s->created_at), A_INT(s->expires_at), A_STR(s->proof_org_id),
+                         A_STR(s->provider_session), A_INT(s->is_two_factor)));
     return db_batch_run(db, &b, NULL, e);
 }
 
@@ -84,6 +95,13 @@ bool browser_sessions_by_hash(struct db *db, struct arena *a, struct str hash, i
         return false;
     session_read(&r, 0, out);
     return true;
+}
+
+bool browser_sessions_prove(struct db *db, struct arena *a, struct str id, struct str hash,
+                            bool is_two_factor, int64_t now, struct err *e)
+{
+    return rows_change(db, a, &session_prove,
+                       DB_ARGS(A_STR(id), A_STR(hash), A_INT(is_two_factor), A_INT(now)), e);
 }
 
 bool browser_sessions_touch(struct db *db, struct arena *a, struct str id, int64_t now,

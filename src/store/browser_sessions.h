@@ -6,8 +6,12 @@
 struct browser_session_row {
     struct str id; /* ses_ */
     struct str hash, user_id;
-    struct str org_id; /* chosen last; absent: none */
-    struct str proof, peer, user_agent;
+    struct str org_id;           /* chosen last; absent: none */
+    struct str proof;            /* a method ("password"), or the id of a provider */
+    struct str proof_org_id;     /* whose provider that is; absent: the installation's, or Tulle */
+    struct str provider_session; /* absent: none */
+    bool is_two_factor;
+    struct str peer, user_agent;
     int64_t proved_at, created_at, last_seen_at, expires_at; /* ms */
     struct str email, name;                                  /* of the person; read back only */
     bool is_operator;
@@ -21,6 +25,10 @@ bool browser_sessions_insert(struct db *db, struct arena *a, const struct browse
 bool browser_sessions_by_hash(struct db *db, struct arena *a, struct str hash, int64_t now,
                               int64_t idle_since, struct browser_session_row *out,
                               struct err *e) must_use;
+/* The person has proved it again: another cookie, the time, and whether it was with two factors.
+ * ERR_NOT_FOUND. */
+bool browser_sessions_prove(struct db *db, struct arena *a, struct str id, struct str hash,
+                            bool is_two_factor, int64_t now, struct err *e) must_use;
 bool browser_sessions_touch(struct db *db, struct arena *a, struct str id, int64_t now,
                             struct err *e) must_use;
 bool browser_sessions_set_org(struct db *db, struct arena *a, struct str id, struct str org_id,

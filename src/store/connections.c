@@ -7,7 +7,7 @@
 #define CONNECTION_COLUMNS                                                                         \
     "id, org_id, name, slug, description, icon, transport, url, command, args, env_names, auth, "  \
     "credential_scope, enabled, status, era, era_at, tool_count, configuration, metadata, "        \
-    "created_by, created_at, updated_at"
+    "created_by, created_at, updated_at, calls_per_minute, calls_at_once"
 /* What Tulle found out holds while the server is reached in the same way. */
 #define SAME_SERVER                                                                                \
     "transport = CAST($7 AS TEXT) AND COALESCE(url, '') = COALESCE(CAST($8 AS TEXT), '')"
@@ -15,7 +15,7 @@
 static const struct db_stmt connection_insert = {
     "connection_insert",
     "INSERT INTO connections (" CONNECTION_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-    "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+    "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt connection_by_id = {
     "connection_by_id",
@@ -36,7 +36,8 @@ static const struct db_stmt connection_update = {
     "status = CASE WHEN " SAME_SERVER " THEN status ELSE 'unknown' END, "
     "transport = CAST($7 AS TEXT), url = CAST($8 AS TEXT), command = $9, args = $10, "
     "env_names = $11, auth = $12, credential_scope = $13, enabled = $14, configuration = $15, "
-    "metadata = $16, updated_at = $17 WHERE org_id = $1 AND id = $2",
+    "metadata = $16, updated_at = $17, calls_per_minute = $18, calls_at_once = $19 WHERE org_id = "
+    "$1 AND id = $2",
     DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt connection_set_enabled = {
     "connection_set_enabled",
@@ -84,6 +85,8 @@ static void connection_read(const struct db_rows *r, size_t row, void *item)
         .created_by = db_text(r, row, 20),
         .created_at = db_int(r, row, 21),
         .updated_at = db_int(r, row, 22),
+        .calls_per_minute = db_int(r, row, 23),
+        .calls_at_once = db_int(r, row, 24),
     };
 }
 static const struct rows_kind connection_kind = {sizeof(struct connection), connection_read};
@@ -102,7 +105,8 @@ bool connections_insert(struct db *db, struct arena *a, const struct connection 
                          A_STR(c->credential_scope), A_INT(c->enabled), A_STR(c->status),
                          A_STR(c->era), A_TIME(c->era_at), A_INT(c->tool_count),
                          A_STR(c->configuration), A_STR(c->metadata), A_STR(c->created_by),
-                         A_INT(c->created_at), A_INT(c->updated_at)));
+                         A_INT(c->created_at), A_INT(c->updated_at), A_INT(c->calls_per_minute),
+                         A_INT(c->calls_at_once)));
     slugs_add(&b, c->org_id, c->org_id, c->id, c->slug);
     if (credential)
         credentials_put_in(&b, c->org_id, credential);
@@ -160,7 +164,8 @@ bool connections_update(struct db *db, struct arena *a, const struct connection 
                          A_STR(c->description), A_STR(c->icon), A_STR(c->transport), A_STR(c->url),
                          A_STR(c->command), A_STR(c->args), A_STR(c->env_names), A_STR(c->auth),
                          A_STR(c->credential_scope), A_INT(c->enabled), A_STR(c->configuration),
-                         A_STR(c->metadata), A_INT(now)));
+                         A_STR(c->metadata), A_INT(now), A_INT(c->calls_per_minute),
+                         A_INT(c->calls_at_once)));
     slugs_change(&b, c->org_id, c->org_id, c->id, c->slug, now);
     if (db_batch_run(db, &b, NULL, e))
         return true;

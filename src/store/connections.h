@@ -23,6 +23,7 @@ struct connection {
     struct str metadata;      /* JSON object */
     struct str created_by;
     int64_t created_at, updated_at;
+    int64_t calls_per_minute, calls_at_once; /* limits of its own; 0: none */
 };
 struct credential_row;
 /* With its first credential (NULL: none), as one transaction. ERR_CONFLICT: slug taken in the

@@ -2,10 +2,10 @@
 
 #include "store/rows.h"
 
-#define MEMBER_COLUMNS "m.user_id, u.email, u.name, m.roles, m.created_at"
+#define MEMBER_COLUMNS "m.user_id, u.email, u.name, m.roles, m.created_at, m.deactivated_at"
 #define OTHER_OWNER                                                                                \
     "EXISTS (SELECT 1 FROM members o WHERE o.org_id = members.org_id "                             \
-    "AND o.user_id <> members.user_id AND o.is_owner = 1)"
+    "AND o.user_id <> members.user_id AND o.is_owner = 1 AND o.deactivated_at IS NULL)"
 
 /* First in every batch that could take the last owner: in PostgreSQL it lets such changes pass one
  * after the other. */
@@ -44,6 +44,8 @@ static const struct db_stmt members_of_org = {
     "SELECT " MEMBER_COLUMNS " FROM members m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1 "
     "AND u.kind = 'person' "
     "AND (m.created_at, m.user_id) > (CAST($2 AS BIGINT), CAST($3 AS TEXT)) "
+    "AND (CAST($5 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM org_group_members g WHERE "
+    "g.org_id = m.org_id AND g.group_id = CAST($5 AS TEXT) AND g.user_id = m.user_id)) "
     "ORDER BY m.created_at, m.user_id LIMIT CAST($4 AS BIGINT)",
     DB_LIST, 0};
 static const struct db_stmt members_number = {
@@ -61,6 +63,7 @@ static void member_read(const struct db_rows *r, size_t row, void *item)
         .name = db_text(r, row, 2),
         .roles = db_text(r, row, 3),
         .created_at = db_int(r, row, 4),
+        .deactivated_at = db_int(r, row, 5),
     };
 }
 static const struct rows_kind member_kind = {sizeof(struct member), member_read};
@@ -142,12 +145,12 @@ bool members_get(struct db *db, struct arena *a, struct str org_id, struct str u
     return true;
 }
 
-bool members_list(struct db *db, struct arena *a, struct str org_id, const struct db_page *page,
-                  struct member **out, size_t *n, struct err *e)
+bool members_list(struct db *db, struct arena *a, struct str org_id, struct str group_id,
+                  const struct db_page *page, struct member **out, size_t *n, struct err *e)
 {
     struct rows_found found;
-    if (!rows_list(db, a, &members_of_org, DB_ARGS(A_STR(org_id), PAGE_ARGS(page)), &member_kind,
-                   &found, e))
+    if (!rows_list(db, a, &members_of_org, DB_ARGS(A_STR(org_id), PAGE_ARGS(page), A_STR(group_id)),
+                   &member_kind, &found, e))
         return false;
     *out = found.items;
     *n = found.n;

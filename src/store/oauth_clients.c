@@ -78,6 +78,13 @@ static const struct db_stmt clients_purge = {
     "oauth_clients_purge",
     "DELETE FROM oauth_clients WHERE consented_at IS NULL AND created_at < $1 AND org_id IS NULL",
     DB_WRITE, 0};
+static const struct db_stmt clients_purge_idle = {
+    "oauth_clients_purge_idle",
+    "DELETE FROM oauth_clients WHERE org_id IS NULL AND updated_at < $1 AND (consented_at IS NULL "
+    "OR consented_at < $1) AND NOT EXISTS (SELECT 1 FROM oauth_grants g WHERE g.client_id = "
+    "oauth_clients.id AND g.last_used_at >= $1) AND NOT EXISTS (SELECT 1 FROM oauth_codes k WHERE "
+    "k.client_id = oauth_clients.id AND k.created_at >= $1)",
+    DB_WRITE, 0};
 static const struct db_stmt clients_of_org = {
     "oauth_clients_of_org",
     USE_OF "WHERE (u.first_at, c.id) > (CAST($3 AS BIGINT), CAST($4 AS TEXT)) "
@@ -246,6 +253,11 @@ bool oauth_clients_delete_unused(struct db *db, struct arena *a, struct str id, 
 bool oauth_clients_count_unused(struct db *db, struct arena *a, int64_t *out, struct err *e)
 {
     return rows_count(db, a, &clients_unused, DB_NO_ARGS, out, e);
+}
+
+bool oauth_clients_purge_idle(struct db *db, struct arena *a, int64_t before, struct err *e)
+{
+    return db_run(db, a, &clients_purge_idle, DB_ARGS(A_INT(before)), NULL, e);
 }
 
 bool oauth_clients_purge(struct db *db, struct arena *a, int64_t before, struct err *e)

@@ -60,6 +60,11 @@ bool oauth_clients_count_unused(struct db *db, struct arena *a, int64_t *out,
 /* Removes those that nobody has consented to, registered before `before`. */
 bool oauth_clients_purge(struct db *db, struct arena *a, int64_t before, struct err *e) must_use;
 
+/* Removes those that are no organization's own, that nobody has used since `before`: changed,
+ * consented to, or a grant of theirs used. */
+bool oauth_clients_purge_idle(struct db *db, struct arena *a, int64_t before,
+                              struct err *e) must_use;
+
 /* ---- as an organization sees them: the clients that its people granted something ---- */
 
 struct oauth_client_use {

@@ -5,7 +5,7 @@
 #define COLUMNS                                                                                    \
     "hash, user_code_hash, client_id, scope, asked_resource, peer, interval_ms, polled_at, "       \
     "created_at, expires_at, decision, org_id, user_id, resource, granted_scope, auth_time, "      \
-    "used_at, grant_id"
+    "used_at, grant_id, proof, proof_org_id, two_factor"
 
 enum { KEPT_MS = 10 * 60 * 1000 }; /* so that a late poll hears what happened */
 
@@ -14,7 +14,7 @@ static const struct db_stmt devices_purge = {
 static const struct db_stmt device_insert = {
     "oauth_device_insert",
     "INSERT INTO oauth_devices (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, NULL, "
-    "NULL, NULL, NULL, NULL, NULL, NULL, $10)",
+    "NULL, NULL, NULL, NULL, NULL, NULL, $10, NULL, NULL, 0)",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt device_get = {
     "oauth_device_get", "SELECT " COLUMNS " FROM oauth_devices WHERE hash = $1", DB_READ, 0};
@@ -29,7 +29,9 @@ static const struct db_stmt device_polled = {
 static const struct db_stmt device_decide = {
     "oauth_device_decide",
     "UPDATE oauth_devices SET decision = $2, org_id = $3, user_id = $4, resource = $5, "
-    "granted_scope = $6, auth_time = $7 WHERE hash = $1 AND decision IS NULL AND expires_at > $8",
+    "granted_scope = $6, auth_time = $7, proof = CAST($9 AS TEXT), proof_org_id = CAST($10 AS "
+    "TEXT), two_factor = CAST($11 AS BIGINT) WHERE hash = $1 AND decision IS NULL AND expires_at > "
+    "$8",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt device_take = {
     "oauth_device_take",
@@ -58,6 +60,7 @@ static void device_read(const struct db_rows *r, struct oauth_device *d)
         .auth_time = db_int(r, 0, 15),
         .used_at = db_int(r, 0, 16),
         .grant_id = db_text(r, 0, 17),
+        .proof = {db_text(r, 0, 18), db_text(r, 0, 19), db_int(r, 0, 20) != 0},
     };
 }
 
@@ -108,7 +111,8 @@ bool oauth_devices_decide(struct db *db, struct arena *a, const struct oauth_dev
     return rows_change(db, a, &device_decide,
                        DB_ARGS(A_STR(d->hash), A_STR(d->decision), A_STR(d->org_id),
                                A_STR(d->user_id), A_STR(d->resource), A_STR(d->granted_scope),
-                               A_TIME(d->auth_time), A_INT(now)),
+                               A_TIME(d->auth_time), A_INT(now), A_STR(d->proof.by),
+                               A_STR(d->proof.org_id), A_INT(d->proof.is_two_factor)),
                        e);
 }
 
@@ -121,7 +125,8 @@ bool oauth_devices_redeem(struct db *db, struct arena *a, const struct oauth_dev
                                        .user_id = d->user_id,
                                        .client_id = d->client_id,
                                        .resource = d->resource,
-                                       .scope = d->granted_scope};
+                                       .scope = d->granted_scope,
+                                       .proof = d->proof};
     db_batch_init(&b, a);
     db_batch_add(&b, &device_take, DB_ARGS(A_STR(d->hash), A_INT(p->now)));
     oauth_tokens_add_first(&b, &as_code, STR("device"), p);

@@ -15,7 +15,8 @@ struct oauth_device {
     struct str decision; /* absent: none yet; allowed, denied */
     struct str org_id, user_id, resource, granted_scope;
     int64_t auth_time;
-    int64_t used_at; /* 0: not yet */
+    struct proof proof; /* of who decided */
+    int64_t used_at;    /* 0: not yet */
     struct str grant_id;
 };
 /* ERR_CONFLICT: the user code is taken; make another. */
@@ -28,8 +29,8 @@ bool oauth_devices_by_user_code(struct db *db, struct arena *a, struct str user_
                                 int64_t now, struct oauth_device *out, struct err *e) must_use;
 bool oauth_devices_polled(struct db *db, struct arena *a, struct str hash, int64_t interval_ms,
                           int64_t now, struct err *e) must_use;
-/* Writes decision, org_id, user_id, resource, granted_scope, auth_time, once. ERR_NOT_FOUND: it was
- * decided already, or has expired. ERR_CONFLICT: the person is no member any more. */
+/* Writes decision, org_id, user_id, resource, granted_scope, auth_time, proof, once. ERR_NOT_FOUND:
+ * it was decided already, or has expired. ERR_CONFLICT: the person is no member any more. */
 bool oauth_devices_decide(struct db *db, struct arena *a, const struct oauth_device *d, int64_t now,
                           struct err *e) must_use;
 /* Uses it up and makes the grant and its first pair. ERR_NOT_FOUND: another was faster. */

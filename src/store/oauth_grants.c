@@ -4,14 +4,14 @@
 
 #define GRANT_COLUMNS                                                                              \
     "g.id, g.org_id, g.user_id, g.client_id, g.resource, g.scope, g.redirect_host, g.created_at, " \
-    "g.last_used_at, g.revoked_at, c.name, u.email"
+    "g.last_used_at, g.revoked_at, c.name, u.email, g.proof, g.proof_org_id, g.two_factor"
 #define GRANT_FROM                                                                                 \
     " FROM oauth_grants g JOIN oauth_clients c ON c.id = g.client_id JOIN users u ON u.id = "      \
     "g.user_id WHERE "
 #define OF_USER "(CAST($2 AS TEXT) IS NULL OR g.user_id = CAST($2 AS TEXT))"
 #define CODE_COLUMNS                                                                               \
     "hash, request_id, org_id, user_id, client_id, grant_id, redirect_uri, challenge, resource, "  \
-    "scope, created_at, expires_at, used_at, nonce, auth_time"
+    "scope, created_at, expires_at, used_at, nonce, auth_time, proof, proof_org_id, two_factor"
 
 enum { CODE_KEPT_MS = 10 * 60 * 1000 }; /* a used code is remembered this long: replay */
 
@@ -67,7 +67,7 @@ static const struct db_stmt consent_put = {
 static const struct db_stmt code_insert = {
     "oauth_code_insert",
     "INSERT INTO oauth_codes (" CODE_COLUMNS ") "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14)",
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, $13, $14, $15, $16, $17)",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt codes_purge = {
     "oauth_codes_purge", "DELETE FROM oauth_codes WHERE expires_at < $1", DB_WRITE, 0};
@@ -97,6 +97,7 @@ static void grant_read(const struct db_rows *r, size_t row, void *item)
         .revoked_at = db_int(r, row, 9),
         .client_name = db_text(r, row, 10),
         .user_email = db_text(r, row, 11),
+        .proof = {db_text(r, row, 12), db_text(r, row, 13), db_int(r, row, 14) != 0},
     };
 }
 static const struct rows_kind grant_kind = {sizeof(struct oauth_grant), grant_read};
@@ -177,11 +178,13 @@ bool oauth_codes_insert(struct db *db, struct arena *a, const struct oauth_code 
                          A_STR(c->client_id), A_STR(c->grant_id), A_STR(c->redirect_uri),
                          A_STR(c->challenge), A_STR(c->resource), A_STR(c->scope),
                          A_INT(c->created_at), A_INT(c->expires_at), A_STR(c->nonce),
-                         A_TIME(c->auth_time)));
-    db_batch_add(&b, &consent_put,
-                 DB_ARGS(A_STR(c->org_id), A_STR(c->user_id), A_STR(c->client_id),
-                         A_STR(c->resource), A_STR(redirect_host), A_STR(c->scope),
-                         A_INT(c->created_at)));
+                         A_TIME(c->auth_time), A_STR(c->proof.by), A_STR(c->proof.org_id),
+                         A_INT(c->proof.is_two_factor)));
+    if (!str_is_absent(redirect_host))
+        db_batch_add(&b, &consent_put,
+                     DB_ARGS(A_STR(c->org_id), A_STR(c->user_id), A_STR(c->client_id),
+                             A_STR(c->resource), A_STR(redirect_host), A_STR(c->scope),
+                             A_INT(c->created_at)));
     db_batch_add(&b, &client_consented, DB_ARGS(A_STR(c->client_id), A_INT(c->created_at)));
     return db_batch_run(db, &b, NULL, e);
 }
@@ -208,6 +211,7 @@ bool oauth_codes_get(struct db *db, struct arena *a, struct str hash, struct oau
         .used_at = db_int(&r, 0, 12),
         .nonce = db_text(&r, 0, 13),
         .auth_time = db_int(&r, 0, 14),
+        .proof = {db_text(&r, 0, 15), db_text(&r, 0, 16), db_int(&r, 0, 17) != 0},
     };
     return true;
 }

@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "base/proof.h"
 #include "store/db.h"
 
 struct oauth_grant {
@@ -12,6 +13,7 @@ struct oauth_grant {
     struct str redirect_host;
     int64_t created_at, last_used_at, revoked_at; /* 0: never */
     struct str client_name, user_email;           /* read back by lists only */
+    struct proof proof;                           /* of who granted it */
 };
 bool oauth_grants_get(struct db *db, struct arena *a, struct str id, struct oauth_grant *out,
                       struct err *e) must_use;
@@ -46,9 +48,11 @@ struct oauth_code {
     int64_t used_at;   /* 0: not yet */
     struct str nonce;  /* for the ID token; absent: none */
     int64_t auth_time; /* ms: when the person proved who they are */
+    struct proof proof;
 };
-/* Writes the code, remembers the consent, and marks the client as used: one transaction.
- * ERR_CONFLICT: this consent gave its code already, or the person is no member any more. */
+/* Writes the code, remembers the consent (redirect_host absent: nobody was asked), and marks the
+ * client as used: one transaction. ERR_CONFLICT: this consent gave its code already, or the person
+ * is no member any more. */
 bool oauth_codes_insert(struct db *db, struct arena *a, const struct oauth_code *c,
                         struct str redirect_host, struct err *e) must_use;
 bool oauth_codes_get(struct db *db, struct arena *a, struct str hash, struct oauth_code *out,

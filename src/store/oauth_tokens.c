@@ -1,6 +1,9 @@
 #include "store/oauth_tokens.h"
 
+#include "base/rand.h"
 #include "store/rows.h"
+
+enum { PURGE_ONE_IN = 64, TOUCH_MS = 60 * 1000 };
 
 static const struct db_stmt code_take = {
     "oauth_code_take",
@@ -10,7 +13,8 @@ static const struct db_stmt code_take = {
 static const struct db_stmt grant_insert = {
     "oauth_grant_insert",
     "INSERT INTO oauth_grants (id, org_id, user_id, client_id, resource, scope, redirect_host, "
-    "created_at, last_used_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, NULL)",
+    "created_at, last_used_at, revoked_at, proof, proof_org_id, two_factor) VALUES ($1, $2, $3, "
+    "$4, $5, $6, $7, $8, $8, NULL, $9, $10, $11)",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt grant_clear = {
     "oauth_grant_clear", "DELETE FROM oauth_grants WHERE id = $1 AND revoked_at IS NOT NULL",
@@ -21,13 +25,20 @@ static const struct db_stmt grant_stand = {
     "created_at, last_used_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, NULL) ON "
     "CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at",
     DB_WRITE, DB_DURABLE};
-static const struct db_stmt access_insert = {
-    "oauth_access_insert",
-    "INSERT INTO oauth_access_tokens (hash, org_id, grant_id, scope, created_at, expires_at) "
-    "SELECT CAST($1 AS TEXT), g.org_id, g.id, CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS "
-    "BIGINT) FROM oauth_grants g "
-    "WHERE g.org_id = $2 AND g.id = $3 AND g.revoked_at IS NULL",
-    DB_WRITE, DB_DURABLE | DB_MUST_AFFECT};
+#define ACCESS_INSERT                                                                              \
+    "INSERT INTO oauth_access_tokens (hash, org_id, grant_id, scope, created_at, expires_at) "     \
+    "SELECT CAST($1 AS TEXT), g.org_id, g.id, CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS "   \
+    "BIGINT) FROM oauth_grants g WHERE g.org_id = $2 AND g.id = $3 AND g.revoked_at IS NULL"
+static const struct db_stmt access_insert = {"oauth_access_insert", ACCESS_INSERT, DB_WRITE,
+                                             DB_DURABLE | DB_MUST_AFFECT};
+/* Of a grant that stands: survives the process. Lost with the power, the client asks for another.
+ */
+static const struct db_stmt access_issue = {"oauth_access_issue", ACCESS_INSERT, DB_WRITE,
+                                            DB_MUST_AFFECT};
+static const struct db_stmt grant_standing = {
+    "oauth_grant_standing",
+    "SELECT last_used_at FROM oauth_grants WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL",
+    DB_READ, 0};
 static const struct db_stmt access_purge = {
     "oauth_access_purge", "DELETE FROM oauth_access_tokens WHERE expires_at < $1", DB_WRITE, 0};
 static const struct db_stmt refresh_insert = {
@@ -53,24 +64,33 @@ static const struct db_stmt grant_touch = {
 static const struct db_stmt access_get = {
     "oauth_access_get",
     "SELECT g.id, g.org_id, g.user_id, g.client_id, g.resource, t.scope, t.created_at, "
-    "t.expires_at FROM oauth_access_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE "
+    "t.expires_at, g.proof, g.proof_org_id, g.two_factor FROM oauth_access_tokens t JOIN "
+    "oauth_grants g ON g.id = t.grant_id WHERE "
     "t.hash = $1 AND t.expires_at > $2 AND g.revoked_at IS NULL",
     DB_READ, 0};
 static const struct db_stmt access_end = {"oauth_access_end",
                                           "DELETE FROM oauth_access_tokens WHERE hash = $1",
                                           DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 
+/* What has expired goes now and then: to look each time costs as much as to write. */
+static bool is_purge_due(void)
+{
+    return rand_u64() % PURGE_ONE_IN == 0;
+}
+
 /* Adds the statements that issue a pair. */
 static void pair_add(struct db_batch *b, struct str org_id, struct str grant_id,
                      const struct oauth_pair *p)
 {
-    db_batch_add(b, &access_purge, DB_ARGS(A_INT(p->now)));
+    if (is_purge_due())
+        db_batch_add(b, &access_purge, DB_ARGS(A_INT(p->now)));
     db_batch_add(b, &access_insert,
                  DB_ARGS(A_STR(p->access_hash), A_STR(org_id), A_STR(grant_id),
                          A_STR(p->access_scope), A_INT(p->now), A_INT(p->access_expires_at)));
     if (str_is_absent(p->refresh_hash))
         return;
-    db_batch_add(b, &refresh_purge, DB_ARGS(A_INT(p->now)));
+    if (is_purge_due())
+        db_batch_add(b, &refresh_purge, DB_ARGS(A_INT(p->now)));
     db_batch_add(b, &refresh_insert,
                  DB_ARGS(A_STR(p->refresh_hash), A_STR(org_id), A_STR(grant_id), A_INT(p->now),
                          A_INT(p->refresh_expires_at)));
@@ -89,7 +109,8 @@ void oauth_tokens_add_first(struct db_batch *b, const struct oauth_code *code,
     db_batch_add(b, &grant_insert,
                  DB_ARGS(A_STR(code->grant_id), A_STR(code->org_id), A_STR(code->user_id),
                          A_STR(code->client_id), A_STR(code->resource), A_STR(code->scope),
-                         A_STR(redirect_host), A_INT(p->now)));
+                         A_STR(redirect_host), A_INT(p->now), A_STR(code->proof.by),
+                         A_STR(code->proof.org_id), A_INT(code->proof.is_two_factor)));
     pair_add(b, code->org_id, code->grant_id, p);
 }
 
@@ -103,10 +124,32 @@ bool oauth_tokens_redeem(struct db *db, struct arena *a, const struct oauth_code
     return run(db, &b, e);
 }
 
+/* *is_issued false: the grant does not stand yet, or its last use has to be written. */
+static bool issue_standing(struct db *db, struct arena *a, const struct oauth_grant *g,
+                           const struct oauth_pair *p, bool *is_issued, struct err *e)
+{
+    struct db_rows r;
+    struct db_batch b;
+    *is_issued = false;
+    if (!db_one(db, a, &grant_standing, DB_ARGS(A_STR(g->org_id), A_STR(g->id)), &r, e))
+        return e->code == ERR_NOT_FOUND;
+    if (db_int(&r, 0, 0) < p->now - TOUCH_MS || is_purge_due())
+        return true;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &access_issue,
+                 DB_ARGS(A_STR(p->access_hash), A_STR(g->org_id), A_STR(g->id),
+                         A_STR(p->access_scope), A_INT(p->now), A_INT(p->access_expires_at)));
+    *is_issued = run(db, &b, e);
+    return *is_issued || e->code == ERR_NOT_FOUND;
+}
+
 bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant *g,
                         const struct oauth_pair *p, struct err *e)
 {
     struct db_batch b;
+    bool is_issued;
+    if (!issue_standing(db, a, g, p, &is_issued, e) || is_issued)
+        return is_issued;
     db_batch_init(&b, a);
     db_batch_add(&b, &grant_clear, DB_ARGS(A_STR(g->id)));
     db_batch_add(&b, &grant_stand,
@@ -175,6 +218,7 @@ bool oauth_tokens_access_get(struct db *db, struct arena *a, struct str hash, in
         .scope = db_text(&r, 0, 5),
         .created_at = db_int(&r, 0, 6),
         .expires_at = db_int(&r, 0, 7),
+        .proof = {db_text(&r, 0, 8), db_text(&r, 0, 9), db_int(&r, 0, 10) != 0},
     };
     return true;
 }

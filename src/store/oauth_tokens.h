@@ -52,6 +52,7 @@ bool oauth_tokens_add_access(struct db *db, struct arena *a, struct str org_id, 
 struct oauth_access {
     struct str grant_id, org_id, user_id, client_id, resource, scope;
     int64_t created_at, expires_at;
+    struct proof proof; /* of the grant */
 };
 /* Not expired, its family not revoked. Point look-up. ERR_NOT_FOUND. */
 bool oauth_tokens_access_get(struct db *db, struct arena *a, struct str hash, int64_t now,

@@ -26,11 +26,13 @@ static const struct db_stmt org_by_id = {
 static const struct db_stmt orgs_of_user = {
     "orgs_of_user",
     "SELECT " ORG_COLUMNS ", m.roles FROM members m JOIN organizations o ON o.id = m.org_id "
-    "WHERE m.user_id = $1 AND (o.created_at, o.id) > (CAST($2 AS BIGINT), CAST($3 AS TEXT)) "
+    "WHERE m.user_id = $1 AND m.deactivated_at IS NULL AND (o.created_at, o.id) > (CAST($2 AS "
+    "BIGINT), CAST($3 AS TEXT)) "
     "ORDER BY o.created_at, o.id LIMIT CAST($4 AS BIGINT)",
     DB_LIST, 0};
 static const struct db_stmt orgs_of_user_number = {
-    "orgs_of_user_number", "SELECT count(*) FROM members WHERE user_id = $1", DB_LIST, 0};
+    "orgs_of_user_number",
+    "SELECT count(*) FROM members WHERE user_id = $1 AND deactivated_at IS NULL", DB_LIST, 0};
 static const struct db_stmt org_update = {
     "org_update",
     "UPDATE organizations SET name = COALESCE(CAST($2 AS TEXT), name), "

@@ -8,6 +8,10 @@
 #define ROLES_PADDED  "' ' || roles || ' '"
 #define ROLES_WITHOUT "replace(" ROLES_PADDED ", ' ' || CAST($2 AS TEXT) || ' ', ' ')"
 
+/* The roles of this row have role r. */
+#define HAS_ROLE(row)                                                                              \
+    "replace(' ' || " row ".roles || ' ', ' ' || r.id || ' ', '') <> ' ' || " row ".roles || ' '"
+
 static const struct db_stmt role_insert = {
     "role_insert",
     "INSERT INTO roles (org_id, id, name, description, statements, created_at, updated_at) "
@@ -39,12 +43,28 @@ static const struct db_stmt role_take_from_members = {
     "UPDATE members SET roles = CASE WHEN trim(" ROLES_WITHOUT ") = '' THEN 'member' "
     "ELSE trim(" ROLES_WITHOUT ") END WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED,
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt role_take_from_groups = {
+    "role_take_from_groups",
+    "UPDATE org_groups SET roles = trim(" ROLES_WITHOUT ") WHERE org_id = $1 AND " ROLES_WITHOUT
+    " <> " ROLES_PADDED,
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt role_take_from_providers = {
+    "role_take_from_providers",
+    "UPDATE org_provider_roles SET roles = trim(" ROLES_WITHOUT
+    ") WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED,
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt roles_by_member = {
     "roles_by_member",
-    "SELECT " ROLE_COLUMNS " FROM members m JOIN roles r ON r.org_id = m.org_id "
-    "WHERE m.org_id = $1 AND m.user_id = $2 "
-    "AND replace(' ' || m.roles || ' ', ' ' || r.id || ' ', '') <> ' ' || m.roles || ' ' "
-    "ORDER BY r.created_at, r.id",
+    "SELECT " ROLE_COLUMNS " FROM roles r WHERE r.org_id = $1 AND (EXISTS (SELECT 1 FROM members m "
+    "WHERE m.org_id = r.org_id AND m.user_id = $2 AND " HAS_ROLE(
+        "m") ") "
+             "OR EXISTS (SELECT 1 FROM org_group_members gm JOIN org_groups g ON g.org_id = "
+             "gm.org_id AND "
+             "g.id = gm.group_id WHERE gm.org_id = r.org_id AND gm.user_id = $2 AND " HAS_ROLE(
+                 "g") ") "
+                      "OR EXISTS (SELECT 1 FROM org_provider_roles p WHERE p.org_id = r.org_id AND "
+                      "p.user_id = $2 "
+                      "AND " HAS_ROLE("p") ")) ORDER BY r.created_at, r.id",
     DB_READ, 0};
 
 static void role_read(const struct db_rows *r, size_t row, void *item)
@@ -128,6 +148,8 @@ bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str 
     db_batch_init(&b, a);
     db_batch_add(&b, &role_delete, DB_ARGS(A_STR(org_id), A_STR(id)));
     db_batch_add(&b, &role_take_from_members, DB_ARGS(A_STR(org_id), A_STR(id)));
+    db_batch_add(&b, &role_take_from_groups, DB_ARGS(A_STR(org_id), A_STR(id)));
+    db_batch_add(&b, &role_take_from_providers, DB_ARGS(A_STR(org_id), A_STR(id)));
     if (db_batch_run(db, &b, NULL, e))
         return true;
     return rows_failed_at(e, &role_delete) ? err_set(e, ERR_NOT_FOUND, "not found") : false;

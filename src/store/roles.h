@@ -23,9 +23,10 @@ struct role_change {
 /* ERR_NOT_FOUND; ERR_CONFLICT: name taken. */
 bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id,
                   const struct role_change *c, int64_t now, struct err *e) must_use;
-/* Also takes the role from its members; a member left without any role becomes "member". */
+/* Also takes the role from its members and groups; a member left without any role becomes "member".
+ */
 bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id, int64_t now,
                   struct err *e) must_use;
-/* The custom roles a member has, for building a caller. */
+/* The custom roles a member has, by themselves or by a group, for building a caller. */
 bool roles_of_member(struct db *db, struct arena *a, struct str org_id, struct str user_id,
                      struct role **out, size_t *n, struct err *e) must_use;

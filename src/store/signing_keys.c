@@ -22,6 +22,10 @@ static const struct db_stmt key_retire = {
     "signing_key_retire",
     "UPDATE signing_keys SET expires_at = $2 WHERE alg = $1 AND expires_at IS NULL", DB_WRITE,
     DB_DURABLE};
+static const struct db_stmt key_retire_youngest = {
+    "signing_key_retire_youngest",
+    "UPDATE signing_keys SET expires_at = $2 WHERE kid = $1 AND expires_at IS NULL", DB_WRITE,
+    DB_DURABLE | DB_MUST_AFFECT};
 static const struct db_stmt keys_purge = {
     "signing_keys_purge", "DELETE FROM signing_keys WHERE expires_at < $1", DB_WRITE, DB_DURABLE};
 static const struct db_stmt key_reseal = {"signing_key_reseal",
@@ -73,6 +77,21 @@ bool signing_keys_follow(struct db *db, struct arena *a, const struct signing_ke
                  DB_ARGS(A_STR(k->kid), A_STR(k->alg), A_STR(k->sealed), A_INT(k->created_at),
                          A_INT(k->active_at)));
     return db_batch_run(db, &b, NULL, e);
+}
+
+bool signing_keys_succeed(struct db *db, struct arena *a, const struct signing_key *k,
+                          struct str old_kid, int64_t old_expires_at, struct err *e)
+{
+    struct db_batch b;
+    db_batch_init(&b, a);
+    db_batch_add(&b, &key_retire_youngest, DB_ARGS(A_STR(old_kid), A_INT(old_expires_at)));
+    db_batch_add(&b, &key_insert,
+                 DB_ARGS(A_STR(k->kid), A_STR(k->alg), A_STR(k->sealed), A_INT(k->created_at),
+                         A_INT(k->active_at)));
+    db_batch_add(&b, &keys_purge, DB_ARGS(A_INT(k->created_at)));
+    if (db_batch_run(db, &b, NULL, e))
+        return true;
+    return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : false;
 }
 
 bool signing_keys_reseal(struct db *db, struct arena *a, struct str kid, struct str sealed,

@@ -18,5 +18,8 @@ bool signing_keys_insert_first(struct db *db, struct arena *a, const struct sign
 /* The youngest of its kind from now on; the one before it ends at old_expires_at. */
 bool signing_keys_follow(struct db *db, struct arena *a, const struct signing_key *k,
                          int64_t old_expires_at, struct err *e) must_use;
+/* The same, if old_kid is still the youngest. ERR_NOT_FOUND: somebody was faster. */
+bool signing_keys_succeed(struct db *db, struct arena *a, const struct signing_key *k,
+                          struct str old_kid, int64_t old_expires_at, struct err *e) must_use;
 bool signing_keys_reseal(struct db *db, struct arena *a, struct str kid, struct str sealed,
                          struct err *e) must_use;

@@ -4,14 +4,14 @@
 #include "store/rows.h"
 
 #define USER_COLUMNS "id, email, name, is_operator, disabled_at, created_at, updated_at"
+#define USER_SELECT  "SELECT " USER_COLUMNS ", email_verified_at FROM users "
 
 static const struct db_stmt user_insert = {
     "user_insert", "INSERT INTO users (" USER_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7)",
     DB_WRITE, DB_DURABLE};
-static const struct db_stmt user_by_id = {
-    "user_by_id", "SELECT " USER_COLUMNS " FROM users WHERE id = $1", DB_READ, 0};
-static const struct db_stmt user_by_email = {
-    "user_by_email", "SELECT " USER_COLUMNS " FROM users WHERE email = $1", DB_READ, 0};
+static const struct db_stmt user_by_id = {"user_by_id", USER_SELECT "WHERE id = $1", DB_READ, 0};
+static const struct db_stmt user_by_email = {"user_by_email", USER_SELECT "WHERE email = $1",
+                                             DB_READ, 0};
 static const struct db_stmt user_update_name = {
     "user_update_name", "UPDATE users SET name = $2, updated_at = $3 WHERE id = $1", DB_WRITE, 0};
 static const struct db_stmt user_set_operator = {
@@ -27,7 +27,7 @@ static const struct db_stmt user_sessions_end = {"user_sessions_end",
 static const struct db_stmt users_share = {
     "users_share",
     "SELECT 1 FROM members a JOIN members b ON b.org_id = a.org_id "
-    "WHERE a.user_id = $1 AND b.user_id = $2 LIMIT 1",
+    "WHERE a.user_id = $1 AND b.user_id = $2 AND a.deactivated_at IS NULL LIMIT 1",
     DB_READ, 0};
 static const struct db_stmt users_number = {"users_number", "SELECT count(*) FROM users", DB_LIST,
                                             0};
@@ -42,6 +42,7 @@ static void user_read(const struct db_rows *r, size_t row, struct user *u)
         .disabled_at = db_int(r, row, 4),
         .created_at = db_int(r, row, 5),
         .updated_at = db_int(r, row, 6),
+        .email_verified_at = db_int(r, row, 7),
     };
 }
 

@@ -9,6 +9,7 @@ struct user {
     struct str name;
     bool is_operator;
     int64_t disabled_at;            /* 0: active */
+    int64_t email_verified_at;      /* 0: nobody has shown that they read the address */
     int64_t created_at, updated_at; /* ms */
 };
 /* ERR_CONFLICT when the address is taken. */

@@ -219,3 +219,35 @@ test('[254 255] the server sees neither the client\'s token nor what the client 
         for (const [name, value] of Object.entries(told)) assert.notEqual(headers[name], value, name);
     }
 });
+
+test('[107] whatever holds a token, a code or a secret, or refuses one, is kept by no cache', async () => {
+    const confidential = await makeClient(tulle, { token_endpoint_auth_method: 'client_secret_post', client_name: 'Keeps nothing' });
+    const proof = { client_id: confidential.client_id, client_secret: confidential.client_secret };
+    const browser = await signedIn(tulle, org);
+    const given = await obtainCode(browser, confidential, { resource: `${tulle.url}/mcp`, scope: 'mcp:manage openid' });
+    const token = `${tulle.url}/oauth/token`;
+    const answers = [
+        [200, await form(token, { ...proof, grant_type: 'authorization_code', code: given.code, code_verifier: given.verifier })],
+        [400, await form(token, { ...proof, grant_type: 'authorization_code', code: given.code, code_verifier: given.verifier })],
+        [400, await form(token, { ...proof, grant_type: 'refresh_token', refresh_token: 'tulle_rt_none' })],
+        [401, await form(token, { ...proof, client_secret: 'wrong', grant_type: 'refresh_token' })],
+        [200, await form(`${tulle.url}/oauth/introspect`, { ...proof, token: 'none' })],
+        [200, await form(`${tulle.url}/oauth/device_authorization`, { ...proof })],
+        [201, await send(`${tulle.url}/oauth/register`, { body: { client_name: 'Another', redirect_uris: ['http://127.0.0.1:7778/cb'] } })],
+    ];
+    for (const [index, [status, answer]] of answers.entries()) {
+        assert.equal(answer.status, status, `${index}: ${answer.text}`);
+        assert.match(answer.headers['cache-control'] ?? '', /\bno-store\b/, `${index}: ${answer.text}`);
+    }
+});
+
+test('[246] without a token: 401 with the metadata\'s address and no error, everywhere', async () => {
+    for (const path of ['/mcp', `/mcp/${connection.id}`, `/mcp/conn_${'0'.repeat(32)}`]) {
+        const { status, headers } = await send(tulle.url + path, { body: { jsonrpc: '2.0', id: 1, method: 'tools/list' } });
+        assert.equal(status, 401, path);
+        const challenge = headers['www-authenticate'];
+        assert.ok(challenge.startsWith('Bearer '), challenge);
+        assert.ok(challenge.includes(`resource_metadata="${tulle.url}/.well-known/oauth-protected-resource${path}"`), challenge);
+        assert.doesNotMatch(challenge, /error/);
+    }
+});

@@ -555,6 +555,37 @@ test('the same at a real session server on the official SDK', async () => {
 
 // ---- what nobody sees ----
 
+test('client credentials: no person is asked, the token is renewed as it was got, once for all', async () => {
+    const secret = plant('machine secret');
+    const connection = await guarded({ metadata: { oauth: { grant: 'client_credentials', scope: 'read write' } } });
+    await raw.plan({ machineSecret: secret, expiresIn: 1000 });
+    await raw.forget();
+    const before = await call(connection);
+    assert.match(before.text, /CONNECTION_CREDENTIAL_SET/, 'there is no secret yet');
+    const seen = await raw.seen();
+    assert.deepEqual([seen.register.length, seen.token.length], [0, 0]);
+    await tulle.use('CONNECTION_CREDENTIAL_SET', { connection_id: connection.id, client_id: 'machine', client_secret: secret }, org);
+    const works = async () => { const { result } = (await call(connection)).body; return result !== undefined && !result.isError; };
+    await until('authorized', works, 30_000);
+    const first = (await raw.seen()).token;
+    assert.equal(first.length, 1);
+    const { grant_type, scope, resource } = first[0];
+    assert.deepEqual({ grant_type, scope, resource }, { grant_type: 'client_credentials', scope: 'read write', resource: `${raw.origin}/mcp` });
+    clock.advance(999);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => whoami(connection)));
+    assert.equal(answers.length, 8);
+    assert.equal((await raw.seen()).token.length, 2, 'one renewal');
+    assert.equal((await raw.seen()).token[1].grant_type, 'client_credentials');
+    await raw.plan({ machineSecret: 'another' });
+    clock.advance(4000);
+    const ended = await call(connection);
+    assert.ok(ended.body.error ?? ended.body.result.isError, ended.text);
+    assert.doesNotMatch(ended.text, /oauth\/connect/, 'no person can mend it');
+    await raw.plan({ machineSecret: secret });
+    await until('it is tried again', works, 30_000);
+    await raw.plan({});
+});
+
 test('tokens and secrets are in no answer, page or log line', async () => {
     const connection = await guarded();
     await connectBy(browser, connection, org);

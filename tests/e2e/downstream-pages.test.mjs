@@ -21,6 +21,7 @@ before(async () => {
     page = await person.page();
     await page.goto(`${origin}/login?return_to=/account/connections`);
     await page.getByLabel('E-mail address').fill(org.email);
+    await page.getByRole('button', { name: 'Continue', exact: true }).click();
     await page.getByLabel('Password').fill(org.password);
     await Promise.all([page.waitForURL(`${origin}/account/connections`), page.getByRole('button', { name: 'Sign in', exact: true }).click()]);
 });

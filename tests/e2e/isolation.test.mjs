@@ -42,10 +42,17 @@ before(async () => {
     tools = await allTools(tulle, attacker.key);
     const virtual = tools.has('VIRTUAL_SERVER_CREATE') && await use('VIRTUAL_SERVER_CREATE', { name: MARK, connections: [{ connection_id: connection.id }] });
     const account = await use('SERVICE_ACCOUNT_CREATE', { name: MARK });
+    const trusted = await use('ORGANIZATION_ISSUER_CREATE', { name: MARK, issuer: 'https://login.victim.example', subject: { by: 'email' } });
+    const group = await use('ORGANIZATION_GROUP_CREATE', { name: MARK });
+    const directory = await use('ORGANIZATION_SCIM_TOKEN_CREATE', { name: MARK });
+    guard(directory.token, 'SCIM token');
+    const provider = await use('ORGANIZATION_SSO_CREATE', { type: 'github', name: MARK, client_id: 'c', client_secret: plant('victim provider') });
+    const dryRun = await use('ORGANIZATION_SSO_TEST', { provider_id: provider.item.id });
     ids = {
+        idp: provider.item.id, sst: dryRun.item.id, grp: group.item.id, scim: directory.item.id,
         conn: connection.id, role: role.item.id, key: key.item.id, evt: call.id, org: victim.org_id, usr: victim.user_id, cli: theirs.client.client_id,
         gnt: (await use('OAUTH_GRANT_LIST', {})).items[0].id, inv: invitation.item.id,
-        ses: (await use('SESSION_LIST', {})).items[0].id, sa: account.item.id, ...(virtual && { vs: virtual.item.id }),
+        iss: trusted.item.id, ses: (await use('SESSION_LIST', {})).items[0].id, sa: account.item.id, ...(virtual && { vs: virtual.item.id }),
     };
     const managing = await grant(attacker, `${issuer}/mcp`, 'Manager');
     attacker.manages = { key: managing.access_token };
@@ -64,9 +71,9 @@ function shape({ status, text, headers }, id) {
 // What names what; a field of another name that ends in _id is a kind of id that this test does not know yet.
 const prefixes = {
     connection: 'conn', role: 'role', key: 'key', api_key: 'key', call: 'evt', event: 'evt', organization: 'org', user: 'usr', client: 'cli',
-    grant: 'gnt', invitation: 'inv', virtual_server: 'vs', session: 'ses', service_account: 'sa',
+    grant: 'gnt', invitation: 'inv', virtual_server: 'vs', session: 'ses', service_account: 'sa', group: 'grp', scim_token: 'scim', provider: 'idp', test: 'sst', issuer: 'iss',
 };
-const freeText = ['app_id', 'CONNECTION_CREDENTIAL_SET client_id']; // not ids of ours
+const freeText = ['app_id', 'idp_entity_id', 'CONNECTION_CREDENTIAL_SET client_id', 'ORGANIZATION_ISSUER_CREATE client_id', 'ORGANIZATION_ISSUER_UPDATE client_id']; // not ids of ours
 
 /** Which of the victim's ids fits a field of this name. */
 function victimIds(field, tool) {

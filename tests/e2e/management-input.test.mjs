@@ -29,7 +29,7 @@ test('the tools of this release are all there', () => {
 });
 
 /** True for tools whose input may hold a credential: their errors name the place and never repeat what was given. */
-const carriesSecrets = ({ properties = {} }) => ['credential', 'bearer', 'env', 'arguments', 'values', 'data'].some((field) => field in properties);
+const carriesSecrets = ({ properties = {} }) => ['credential', 'bearer', 'env', 'arguments', 'values', 'data', 'client_secret'].some((field) => field in properties);
 
 test('an unknown field is refused by name, for every tool', async () => {
     for (const [name, { inputSchema }] of tools) {

@@ -47,7 +47,7 @@ test('userinfo: by scope, with an access token only', async () => {
     const { access_token, id_token } = await tokens();
     const ask = (key, method = 'GET') => send(`${tulle.url}/oauth/userinfo`, { method, key });
     const { body, headers } = await ask(access_token);
-    assert.deepEqual(body, { sub: org.user_id, email: org.email, ...(body.name && { name: body.name }) });
+    assert.deepEqual(body, { sub: org.user_id, email: org.email, email_verified: false, ...(body.name && { name: body.name }) });
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal((await ask(access_token, 'POST')).body.sub, org.user_id);
     const slim = await tokens({ scope: 'openid mcp' });

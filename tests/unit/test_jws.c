@@ -7,6 +7,7 @@
 
 #include "crypto/jws.h"
 #include "crypto/sign.h"
+#include "unit/jws_vectors.h"
 
 struct signer {
     struct arena *a;
@@ -81,6 +82,62 @@ static void a_changed_byte_does_not_verify(void **state)
     signer_end(&s);
 }
 
+static void every_algorithm_verifies_with_its_own_key_only(void **state)
+{
+    struct signer s = {.a = arena_new((size_t)1024 * 1024)};
+    struct err e;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(jws_vectors); i++)
+        for (size_t k = 0; k < ARRAY_LEN(jws_vectors); k++) {
+            struct jdoc *jwk = jdoc_parse(str_c(jws_vectors[k].jwk), &e);
+            assert_non_null(jwk);
+            /* All RSA ones have one key, which does not name its algorithm. */
+            bool is_rsa = jws_vectors[i].alg[1] == 'S' && jws_vectors[i].alg[0] != 'E' &&
+                          jws_vectors[k].alg[1] == 'S' && jws_vectors[k].alg[0] != 'E';
+            assert_int_equal(verifies(&s, str_c(jws_vectors[i].token), jdoc_root(jwk)),
+                             i == k || is_rsa);
+            jdoc_free(jwk);
+        }
+    arena_end(s.a);
+}
+
+/* Padding of the other kind, a shorter digest: the key is the same, the algorithm is not. */
+static void a_token_does_not_verify_under_another_algorithms_name(void **state)
+{
+    struct arena *a = arena_new((size_t)1024 * 1024);
+    struct err e;
+    struct jws t;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(jws_vectors); i++)
+        for (size_t k = 0; k < ARRAY_LEN(jws_vectors); k++) {
+            struct jdoc *jwk = jdoc_parse(str_c(jws_vectors[i].jwk), &e);
+            assert_true(jws_parse(a, str_c(jws_vectors[i].token), &t, &e));
+            t.alg = str_c(jws_vectors[k].alg);
+            assert_int_equal(jws_verify(&t, jdoc_root(jwk)), i == k);
+            jws_end(&t);
+            jdoc_free(jwk);
+        }
+    assert_false(jws_is_algorithm(STR("none")));
+    assert_false(jws_is_algorithm(STR("HS256")));
+    arena_end(a);
+}
+
+static void half_hashes_are_those_of_the_algorithm(void **state)
+{
+    /* OpenID Connect Core, appendix A.3 */
+    static const char access[] = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+    struct buf out;
+    (void)state;
+    buf_init(&out, 256);
+    assert_true(jws_half_hash(STR("RS256"), str_c(access), &out));
+    assert_true(str_eq(buf_str(&out), STR("77QmUPtjPfzWtF2AnpK9RQ")));
+    buf_reset(&out);
+    assert_true(jws_half_hash(STR("EdDSA"), str_c(access), &out));
+    assert_int_equal(out.n, 43);
+    assert_false(jws_half_hash(STR("none"), str_c(access), &out));
+    buf_end(&out);
+}
+
 static void what_is_no_token_is_refused(void **state)
 {
     static const char *const bad[] = {
@@ -102,6 +159,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_verifies_with_its_own_key_only),
         cmocka_unit_test(a_changed_byte_does_not_verify),
+        cmocka_unit_test(every_algorithm_verifies_with_its_own_key_only),
+        cmocka_unit_test(a_token_does_not_verify_under_another_algorithms_name),
+        cmocka_unit_test(half_hashes_are_those_of_the_algorithm),
         cmocka_unit_test(what_is_no_token_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,7 +155,7 @@ static void members_body(struct fixture *f)
     struct member *items;
     size_t n = 0;
     int64_t count = 0;
-    OK(f, members_list(f->db, f->a, t.org, &first_page, &items, &n, &f->e));
+    OK(f, members_list(f->db, f->a, t.org, STR_NONE, &first_page, &items, &n, &f->e));
     OK(f, members_count(f->db, f->a, t.org, &count, &f->e));
     assert_true(n == 1 && count == 1 && str_eq(items[0].user_id, bob));
 }

@@ -30,7 +30,7 @@ static void rig_end(struct rig *r)
 
 static struct replay *opened(struct rig *r, const char *session, enum replay_kind kind)
 {
-    struct replay *stream = replay_open(r->table, str_c(session), kind, 1000);
+    struct replay *stream = replay_open(r->table, str_c(session), STR("usr_1"), kind, 1000);
     assert_non_null(stream);
     return stream;
 }
@@ -125,7 +125,7 @@ static void a_session_has_a_bounded_number_of_streams_and_the_running_ones_stay(
     rig_begin(&r);
     for (size_t i = 0; i < LIMIT_REPLAY_STREAMS; i++)
         streams[i] = opened(&r, "s", REPLAY_CALL);
-    assert_null(replay_open(r.table, STR("s"), REPLAY_CALL, 1000));
+    assert_null(replay_open(r.table, STR("s"), STR("usr_1"), REPLAY_CALL, 1000));
     replay_id(streams[0], 0, first);
     replay_finish(streams[0], 1000);
     struct replay *next = opened(&r, "s", REPLAY_CALL);
@@ -202,6 +202,72 @@ static void a_session_has_one_stream_of_its_own_with_the_servers_place_in_it(voi
     rig_end(&r);
 }
 
+/* As much as one stream may keep, in `n` streams of sessions of their own. Counts what was kept. */
+static size_t fill(struct rig *r, const char *owner, size_t n, struct replay **streams)
+{
+    static char big[LIMIT_REPLAY_BYTES];
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        char session[48];
+        (void)snprintf(session, sizeof(session), "%s-%zu", owner, i);
+        streams[i] = replay_open(r->table, str_c(session), str_c(owner), REPLAY_GET, 1000);
+        assert_non_null(streams[i]);
+        (void)replay_add(streams[i], (struct str){big, sizeof(big)}, 1000);
+        kept += replay_bytes(streams[i]);
+    }
+    return kept;
+}
+
+static void one_person_leaves_room_for_the_others(void **state)
+{
+    (void)state;
+    struct rig r;
+    enum { N = LIMIT_REPLAY_ALL / LIMIT_REPLAY_BYTES, M = 4 };
+    static struct replay *greedy[N], *modest[M];
+    rig_begin(&r);
+    assert_int_equal(fill(&r, "usr_greedy", N, greedy), LIMIT_REPLAY_ALL / LIMIT_REPLAY_SHARE);
+    assert_int_equal(fill(&r, "usr_modest", M, modest), (size_t)M * LIMIT_REPLAY_BYTES);
+    for (size_t i = 0; i < N; i++)
+        replay_release(greedy[i]);
+    for (size_t i = 0; i < N; i++) {
+        char session[48];
+        (void)snprintf(session, sizeof(session), "usr_greedy-%zu", i);
+        replay_forget(r.table, str_c(session));
+    }
+    assert_int_equal(fill(&r, "usr_greedy", M, greedy), (size_t)M * LIMIT_REPLAY_BYTES);
+    for (size_t i = 0; i < M; i++) {
+        replay_release(greedy[i]);
+        replay_release(modest[i]);
+    }
+    rig_end(&r);
+}
+
+static void one_persons_running_calls_leave_room_for_the_others(void **state)
+{
+    (void)state;
+    struct rig r;
+    enum { SHARE = LIMIT_REPLAY_CALLS / LIMIT_REPLAY_SHARE };
+    static struct replay *calls[SHARE];
+    rig_begin(&r);
+    for (size_t i = 0; i < SHARE; i++) {
+        char session[48];
+        (void)snprintf(session, sizeof(session), "s%zu", i);
+        calls[i] = replay_open(r.table, str_c(session), STR("usr_a"), REPLAY_CALL, 1000);
+        assert_non_null(calls[i]);
+    }
+    assert_null(replay_open(r.table, STR("more"), STR("usr_a"), REPLAY_CALL, 1000));
+    struct replay *other = replay_open(r.table, STR("theirs"), STR("usr_b"), REPLAY_CALL, 1000);
+    assert_non_null(other);
+    replay_finish(calls[0], 1000);
+    struct replay *next = replay_open(r.table, STR("more"), STR("usr_a"), REPLAY_CALL, 1000);
+    assert_non_null(next);
+    replay_release(next);
+    replay_release(other);
+    for (size_t i = 0; i < SHARE; i++)
+        replay_release(calls[i]);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +278,8 @@ int main(void)
         cmocka_unit_test(what_is_over_is_forgotten_after_a_while_and_what_runs_is_not),
         cmocka_unit_test(an_ended_session_keeps_nothing_and_its_streams_are_over),
         cmocka_unit_test(a_session_has_one_stream_of_its_own_with_the_servers_place_in_it),
+        cmocka_unit_test(one_person_leaves_room_for_the_others),
+        cmocka_unit_test(one_persons_running_calls_leave_room_for_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

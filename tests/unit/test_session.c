@@ -10,6 +10,7 @@
 #include "store/users.h"
 
 #define NAME STR("tulle-dev=")
+static const struct session_proof ada = {.user_id = STR("usr_a"), .proof = STR("password")};
 
 static struct str user_make(struct fixture *f, const char *id)
 {
@@ -22,7 +23,7 @@ static struct str user_make(struct fixture *f, const char *id)
 static struct str sign_in(struct fixture *f, struct rig *r, struct str cookie)
 {
     rig_send(r, cookie, STR_NONE);
-    OK(f, session_start(&r->rq, STR("usr_a"), STR("password"), &f->e));
+    OK(f, session_start(&r->rq, &ada, &f->e));
     struct str set = rig_cookie(r, NAME);
     assert_int_equal(set.n, NAME.n + 43);
     return set;
@@ -156,7 +157,7 @@ static void odd_cookies_body(struct fixture *f)
     r.config.base_is_https = true; /* another cookie there, never this one */
     rig_send(&r, cookie, STR_NONE);
     FAILS(f, ERR_UNAUTHENTICATED, session_find(&r.rq, &s, &f->e));
-    OK(f, session_start(&r.rq, STR("usr_a"), STR("password"), &f->e));
+    OK(f, session_start(&r.rq, &ada, &f->e));
     struct str line = r.set[0].value;
     assert_true(str_starts(line, STR("__Host-tulle=")));
     assert_true(str_find(line, STR("Secure")) != SIZE_MAX &&

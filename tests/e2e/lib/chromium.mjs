@@ -89,6 +89,7 @@ export async function startChromium() {
     });
     return {
         close: () => browser.close(),
-        newPerson: async () => new Person(await browser.newContext({ javaScriptEnabled: false, locale: 'en-US' })),
+        /** scripts: for what no page can do without (passkeys). */
+        newPerson: async ({ scripts = false } = {}) => new Person(await browser.newContext({ javaScriptEnabled: scripts, locale: 'en-US' })),
     };
 }

@@ -104,3 +104,12 @@ export async function startOAuthReal() {
     const server = await start('servers/oauth_real.mjs', [], { patience: 60_000 }); // it is large, and makes keys
     return Object.assign(server, { seen: async () => (await fetch(`${server.origin}/_seen`)).json() });
 }
+
+/** An authorization server that an organization may trust (servers/foreign_issuer.mjs); its origin is its issuer. */
+export const startForeignIssuer = () => start('servers/foreign_issuer.mjs', [], { path: '/', patience: 60_000 });
+
+/** npm oidc-provider as an identity provider (servers/openid_provider.mjs); its origin is its issuer. */
+export async function startOpenIdProvider() {
+    const server = await start('servers/openid_provider.mjs', [], { path: '/', patience: 60_000 });
+    return Object.assign(server, { setClients: (clients) => fetch(`${server.origin}/_clients`, { method: 'PUT', body: JSON.stringify(clients) }) });
+}

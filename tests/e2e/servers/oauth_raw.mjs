@@ -82,6 +82,12 @@ async function token(req, res) {
         if (!asked || asked.code_challenge !== challenge || asked.redirect_uri !== form.redirect_uri) return json(res, 400, { error: 'invalid_grant' });
         return json(res, 200, issue(res, asked.scope ?? '', form.resource));
     }
+    if (form.grant_type === 'client_credentials') {
+        const given = form.client_secret ?? decodeURIComponent(Buffer.from((req.headers.authorization ?? '').slice(6), 'base64').toString().split(':')[1] ?? '');
+        if (given !== plan.machineSecret) return json(res, 401, { error: 'invalid_client' });
+        const { refresh_token, ...machine } = issue(res, form.scope ?? '', form.resource);
+        return json(res, 200, machine);
+    }
     const had = refreshes.get(form.refresh_token);
     if (!had || (had.answer && !plan.repeats)) return json(res, 400, { error: 'invalid_grant' });
     had.answer ??= issue(res, had.scope, had.resource);

@@ -1,0 +1,23 @@
+/* Metadata: ours for the identity provider, and theirs for us. On an offload thread only.
+ * Source: SAML V2.0 metadata. */
+#pragma once
+
+#include "auth/saml/settings.h"
+
+/* What an identity provider's metadata says. */
+struct saml_idp {
+    struct str entity_id, sso_url, slo_url; /* slo absent: none */
+    bool sso_is_post, slo_is_post;
+    struct str *certificates; /* DER */
+    size_t n_certificates;
+};
+/*
+ * Reads an EntityDescriptor, or the one with this entity id (absent: the only one that is an
+ * identity provider) of an EntitiesDescriptor. Signatures of metadata are not judged: an
+ * administrator gave it, or the address that an administrator named. ERR_INVALID says what is
+ * missing.
+ */
+bool saml_metadata_read(struct arena *a, struct str text, struct str entity_id,
+                        struct saml_idp *out, struct err *e) must_use;
+/* Appends ours. */
+void saml_metadata_write(const struct saml_settings *s, struct buf *out);

@@ -1,0 +1,242 @@
+/* ORGANIZATION_SSO_*: the organization's own sign-in providers. */
+#include "auth/saml/settings.h"
+#include "auth/sso/oidc.h"
+#include "auth/sso/provider_secret.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "management-tools/org_policy.h"
+#include "management-tools/role_words.h"
+#include "management-tools/sso_item.h"
+
+tool_fn tool_organization_sso_create, tool_organization_sso_list, tool_organization_sso_get,
+    tool_organization_sso_update, tool_organization_sso_delete;
+
+/* Of an OpenID Connect or GitHub provider: from the arguments into its configuration. */
+static const char *const members[] = {"issuer",
+                                      "authorization_endpoint",
+                                      "token_endpoint",
+                                      "jwks_uri",
+                                      "userinfo_endpoint",
+                                      "emails_endpoint",
+                                      "client_id",
+                                      "token_auth",
+                                      "scopes",
+                                      "claims",
+                                      "hosted_domain",
+                                      "tenant",
+                                      "style",
+                                      "algorithms",
+                                      "allow_id_jag"};
+
+static bool is_saml(const struct sso_provider *p)
+{
+    return str_eq(p->kind, STR("saml"));
+}
+
+/* Who configures sign-in decides who is let in: no custom role gives that away. */
+static bool may_configure(const struct tool_call *c, struct err *e)
+{
+    return io_is_admin(c) || err_set(e, ERR_FORBIDDEN, "only administrators configure sign-in");
+}
+
+/* What is given, else what is there; null removes. */
+static bool member_merge(struct tool_call *c, const char *name, const struct jvalue *present,
+                         struct jout *j, struct err *e)
+{
+    const struct jvalue *v = jv_get(c->arguments, name);
+    struct str text = STR_NONE;
+    if (!v)
+        v = jv_get(present, name);
+    if (!v || jv_is_null(v))
+        return true;
+    if (!io_json(c, v, STR_NONE, &text, e))
+        return false;
+    jout_kraw(j, name, text);
+    return true;
+}
+
+static bool config_merge(struct tool_call *c, const struct sso_provider *p,
+                         const struct jvalue *present, struct jout *j, struct err *e)
+{
+    jout_object(j);
+    if (!member_merge(c, "group_roles", present, j, e))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(members) && !is_saml(p); i++)
+        if (!member_merge(c, members[i], present, j, e))
+            return false;
+    if (is_saml(p) && !saml_settings_write(c->sv, c->arena, c->arguments, present, j, e))
+        return false;
+    jout_object_end(j);
+    return true;
+}
+
+/*
+ * A configuration that could never be used is refused; *problem is what hinders it just now (a
+ * server that is down, a document that says otherwise): sign-in looks again.
+ */
+static bool config_check(struct tool_call *c, const struct sso_provider *p, struct str *problem,
+                         struct err *e)
+{
+    struct oidc_provider complete = {.row = *p};
+    *problem = STR_NONE;
+    if (is_saml(p) || oidc_provider_complete(c->sv, c->arena, &complete, e))
+        return true;
+    if (e->code != ERR_UPSTREAM && e->code != ERR_TIMEOUT && e->code != ERR_TOO_LARGE)
+        return e->code == ERR_EGRESS ? err_set(e, ERR_UNPROCESSABLE, "%s", e->msg) : false;
+    *problem = arena_dup(c->arena, str_c(e->msg));
+    return true;
+}
+
+static bool config_make(struct tool_call *c, struct sso_provider *p, struct str *problem,
+                        struct err *e)
+{
+    struct jdoc *present auto_free(jdoc_freep) = NULL;
+    struct buf text;
+    struct jout j;
+    if (!str_is_absent(p->config) && (present = jdoc_parse(p->config, e)) == NULL)
+        return err_set(e, ERR_INTERNAL, "the stored configuration is damaged");
+    buf_init(&text, LIMIT_ORG_POLICY);
+    jout_init(&j, &text);
+    bool is_good = config_merge(c, p, present ? jdoc_root(present) : NULL, &j, e);
+    if (is_good && !buf_ok(&text))
+        is_good = err_set(e, ERR_UNPROCESSABLE, "the configuration is too long");
+    p->config = is_good ? arena_dup(c->arena, buf_str(&text)) : STR_NONE;
+    buf_end(&text);
+    return is_good && (!str_is_absent(p->config) || io_no_memory(e)) &&
+           config_check(c, p, problem, e);
+}
+
+/* Nobody becomes an owner by signing in. */
+static bool role_read(struct tool_call *c, struct sso_provider *p, struct err *e)
+{
+    struct str role = jv_get_str(c->arguments, "default_role");
+    struct buf words;
+    if (str_is_absent(role))
+        return true;
+    if (str_eq(role, STR("owner")))
+        return err_set(e, ERR_UNPROCESSABLE, "arguments.default_role: nobody becomes owner so");
+    buf_init(&words, LIMIT_NAME);
+    bool is_good = role_words_take(c, role, &words, e);
+    p->default_role = is_good ? arena_dup(c->arena, buf_str(&words)) : STR_NONE;
+    buf_end(&words);
+    return is_good && (!str_is_absent(p->default_role) || io_no_memory(e));
+}
+
+static bool secret_read(struct tool_call *c, struct sso_provider *p, struct err *e)
+{
+    struct str secret = jv_get_str(c->arguments, "client_secret");
+    if (is_saml(p))
+        return !str_is_absent(p->sealed_secret) ||
+               saml_secret_make(c->sv, c->arena, c->org_id, p->id, &p->sealed_secret, e);
+    if (jv_is_null(jv_get(c->arguments, "client_secret")))
+        p->sealed_secret = STR_NONE;
+    return str_is_absent(secret) ||
+           provider_secret_seal(c->sv, c->arena, c->org_id, p->id, secret, &p->sealed_secret, e);
+}
+
+static bool common_read(struct tool_call *c, struct sso_provider *p, struct err *e)
+{
+    struct str name = jv_get_str(c->arguments, "name");
+    p->is_enabled = jv_get_bool(c->arguments, "enabled", p->is_enabled);
+    p->is_jit = jv_get_bool(c->arguments, "jit", p->is_jit);
+    return (str_is_absent(name) || io_name(name, &p->name, e)) && role_read(c, p, e);
+}
+
+/* arguments.enforced, once the provider is stored. */
+static bool enforced_apply(struct tool_call *c, const struct sso_provider *p, struct err *e)
+{
+    const struct jvalue *v = jv_get(c->arguments, "enforced");
+    return !jv_is_bool(v) || org_policy_enforce(c, p->id, jv_bool(v, false), e);
+}
+
+bool tool_organization_sso_create(struct tool_call *c, struct err *e)
+{
+    struct id id = id_new("idp");
+    struct str problem = STR_NONE;
+    int64_t n;
+    struct sso_provider p = {.id = arena_dup(c->arena, id_str(&id)),
+                             .org_id = c->org_id,
+                             .kind = jv_get_str(c->arguments, "type"),
+                             .is_enabled = true,
+                             .is_jit = true,
+                             .default_role = STR("member")};
+    p.created_at = p.updated_at = clock_wall_ms();
+    c->object = p.id;
+    if (!may_configure(c, e) || !sso_providers_count(c->sv->db, c->arena, c->org_id, &n, e))
+        return false;
+    if (n >= LIMIT_SSO_PROVIDERS)
+        return err_set(e, ERR_UNPROCESSABLE, "an organization has at most %d sign-in providers",
+                       LIMIT_SSO_PROVIDERS);
+    if (!common_read(c, &p, e))
+        return false;
+    if (!p.is_enabled && jv_get_bool(c->arguments, "enforced", false))
+        return err_set(e, ERR_UNPROCESSABLE, "what is not enabled cannot be enforced");
+    return config_make(c, &p, &problem, e) && secret_read(c, &p, e) &&
+           sso_providers_insert(c->sv->db, c->arena, &p, e) && enforced_apply(c, &p, e) &&
+           sso_item_answer(c, p.id, problem, e);
+}
+
+bool tool_organization_sso_list(struct tool_call *c, struct err *e)
+{
+    struct db_page page;
+    struct sso_provider *list;
+    struct jout j;
+    size_t n;
+    struct io_list_end end = {0};
+    if (!io_page_read(c, &page, e) ||
+        !sso_providers_list(c->sv->db, c->arena, c->org_id, &page, &list, &n, e) ||
+        !sso_providers_count(c->sv->db, c->arena, c->org_id, &end.total, e))
+        return false;
+    io_list_begin(c, &j);
+    for (size_t i = 0; i < n && i < (size_t)page.limit; i++) {
+        if (!sso_item_write(c, &list[i], STR_NONE, &j, e))
+            return false;
+        end.last_at = list[i].created_at;
+        end.last_id = list[i].id;
+    }
+    end.has_more = n > (size_t)page.limit;
+    return io_list_end(c, &j, &end, e);
+}
+
+bool tool_organization_sso_get(struct tool_call *c, struct err *e)
+{
+    struct sso_provider p = {0};
+    return sso_item_find(c, &p, e) && sso_item_answer(c, p.id, STR_NONE, e);
+}
+
+bool tool_organization_sso_update(struct tool_call *c, struct err *e)
+{
+    struct sso_provider p = {0};
+    struct str problem = STR_NONE;
+    if (!may_configure(c, e) || !sso_item_find(c, &p, e))
+        return false;
+    bool was_enabled = p.is_enabled;
+    p.updated_at = clock_wall_ms();
+    if (!common_read(c, &p, e) || !config_make(c, &p, &problem, e) || !secret_read(c, &p, e))
+        return false;
+    if (was_enabled && !p.is_enabled && !jv_is_bool(jv_get(c->arguments, "enforced")) &&
+        !org_policy_spares(c, p.id, e))
+        return false;
+    /* No longer enforced first, enforced last: in between nobody is locked out. */
+    if (!jv_get_bool(c->arguments, "enforced", true) && !org_policy_enforce(c, p.id, false, e))
+        return false;
+    if (!sso_providers_update(c->sv->db, c->arena, &p, e))
+        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such sign-in provider")
+                                        : false;
+    return (!jv_get_bool(c->arguments, "enforced", false) ||
+            org_policy_enforce(c, p.id, true, e)) &&
+           sso_item_answer(c, p.id, problem, e);
+}
+
+bool tool_organization_sso_delete(struct tool_call *c, struct err *e)
+{
+    struct sso_provider p = {0};
+    if (!may_configure(c, e) || !sso_item_find(c, &p, e) || !org_policy_spares(c, p.id, e))
+        return false;
+    if (!sso_providers_delete(c->sv->db, c->arena, c->org_id, p.id, e))
+        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such sign-in provider")
+                                        : false;
+    io_deleted(c, p.id);
+    return true;
+}

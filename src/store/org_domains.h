@@ -1,0 +1,35 @@
+/* Domains that organizations claim. Several may try; one can have proven it. */
+#pragma once
+
+#include "store/db.h"
+
+struct org_domain {
+    struct str id; /* dom_ */
+    struct str org_id, domain;
+    struct str proof;       /* what the DNS must say */
+    int64_t verified_at;    /* 0: not proven */
+    bool is_forced;         /* its people must sign in through provider_id */
+    struct str provider_id; /* absent: any way */
+    struct str join_role;   /* whoever has such an address joins with it; absent: nobody */
+    int64_t created_at;
+};
+/* Inserts, or changes is_forced, provider_id and join_role of the one that is there. ERR_CONFLICT:
+ * no such organization or provider. */
+bool org_domains_put(struct db *db, struct arena *a, const struct org_domain *d,
+                     struct err *e) must_use;
+/* ERR_NOT_FOUND. */
+bool org_domains_get(struct db *db, struct arena *a, struct str org_id, struct str domain,
+                     struct org_domain *out, struct err *e) must_use;
+bool org_domains_list(struct db *db, struct arena *a, struct str org_id, const struct db_page *page,
+                      struct org_domain **out, size_t *n, struct err *e) must_use;
+bool org_domains_count(struct db *db, struct arena *a, struct str org_id, int64_t *out,
+                       struct err *e) must_use;
+/* verified_at 0: the proof is gone. ERR_NOT_FOUND; ERR_CONFLICT: another organization has proven
+ * it. */
+bool org_domains_verify(struct db *db, struct arena *a, struct str org_id, struct str domain,
+                        int64_t verified_at, struct err *e) must_use;
+bool org_domains_delete(struct db *db, struct arena *a, struct str org_id, struct str domain,
+                        struct err *e) must_use; /* ERR_NOT_FOUND */
+/* Whoever has proven it. ERR_NOT_FOUND: nobody. Point look-up. */
+bool org_domains_proven(struct db *db, struct arena *a, struct str domain, struct org_domain *out,
+                        struct err *e) must_use;

@@ -136,23 +136,24 @@ static void turn_end(struct str url, struct str text, const struct err *e)
     free(copy);
 }
 
-static void fetch(struct services *sv, struct arena *a, struct str url)
+static bool fetch(struct services *sv, struct arena *a, struct str url, struct err *e)
 {
     struct downstream_answer got;
-    struct err e = {.code = ERR_NONE};
     struct buf text;
+    *e = (struct err){.code = ERR_NONE};
     buf_init(&text, LIMIT_OAUTH_DOCUMENT);
-    bool is_good = downstream_fetch(sv, a, url, NULL, &got, &e);
+    bool is_good = downstream_fetch(sv, a, url, NULL, &got, e);
     if (is_good && (got.status != 200 || !got.json))
-        is_good = err_set(&e, ERR_UPSTREAM, "the authorization server answered %d%s at %.*s",
+        is_good = err_set(e, ERR_UPSTREAM, "the authorization server answered %d%s at %.*s",
                           got.status, got.status == 200 ? " without a JSON object" : "",
                           STR_FMT(str_slice(url, 0, 200)));
     if (is_good)
         jv_write(got.json, &text);
     if (is_good && !buf_ok(&text))
-        is_good = err_set(&e, ERR_TOO_LARGE, "the document is too large");
-    turn_end(url, is_good ? buf_str(&text) : STR_NONE, &e);
+        is_good = err_set(e, ERR_TOO_LARGE, "the document is too large");
+    turn_end(url, is_good ? buf_str(&text) : STR_NONE, e);
     buf_end(&text);
+    return is_good;
 }
 
 static void doc_free(void *doc)
@@ -185,7 +186,9 @@ bool jwks_cache_get(struct services *sv, struct arena *a, struct str url, int64_
         if (turn == TURN_FAILED)
             return false;
         if (turn == TURN_FETCH) {
-            fetch(sv, a, url);
+            /* Whoever left cannot wait any more: another turn would fail at once, for ever. */
+            if (!fetch(sv, a, url, e) && e->code == ERR_CANCELLED)
+                return false;
             newer_than = 0; /* it is as new as it will be */
         } else if (clock_mono_ms() >= until) {
             return err_set(e, ERR_TIMEOUT, "the authorization server does not answer");

@@ -168,6 +168,9 @@ static bool access_build(struct services *sv, struct arena *keep, struct str has
         return e->code == ERR_FORBIDDEN
                    ? refused(e, "the organization requires another sign-in than the grant's")
                    : false;
+    /* The installation is beyond what an organization's provider can prove. */
+    out->is_operator = out->is_operator && str_is_absent(token.proof.org_id);
+    out->proof = token.proof;
     out->client_id = token.client_id;
     out->expires_at = token.expires_at;
     audience_apply(token.resource, out);
@@ -376,7 +379,11 @@ bool token_check_again(struct services *sv, struct arena *a, const struct caller
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     asked.kind = TOKEN_FOREIGN;
     asked.shown = &shown;
-    return digest_check(sv, a, &asked, now, out, e);
+    if (digest_check(sv, a, &asked, now, out, e))
+        return true;
+    /* What its scope stood for is gone: nothing holds any more, as with a token that is. */
+    return e->code == ERR_INSUFFICIENT_SCOPE ? refused(e, "its scope is not enough any more")
+                                             : false;
 }
 
 bool caller_of_member(struct services *sv, struct arena *a, struct str org_id, struct str user_id,

@@ -29,7 +29,7 @@ bool token_check_at(struct services *sv, struct arena *a, const struct foreign_s
                     int64_t now, const struct caller **out, struct err *e) must_use;
 
 /* Does the credential that made this caller still hold? For streams that outlive their request.
- * Same errors. */
+ * Errors as token_check; a foreign token whose scope stands for nothing any more holds no more. */
 bool token_check_again(struct services *sv, struct arena *a, const struct caller *before,
                        int64_t now, const struct caller **out, struct err *e) must_use;
 

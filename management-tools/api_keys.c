@@ -10,6 +10,7 @@
 #include "management-tools/tool_io.h"
 #include "store/api_keys.h"
 #include "store/service_accounts.h"
+#include "store/users.h"
 #include "store/virtual_servers.h"
 
 tool_fn tool_api_key_create, tool_api_key_list, tool_api_key_update, tool_api_key_rotate,
@@ -217,6 +218,20 @@ static bool holder_read(struct tool_call *c, struct str *user_id, struct err *e)
     return true;
 }
 
+/* A key proves nothing, so it has all that its holder has: whom an organization's provider proved
+ * obtains none that has more than the organization. */
+static bool operators_check(struct tool_call *c, struct str holder, struct err *e)
+{
+    struct user user;
+    if (str_is_absent(c->use->caller->proof.org_id) || id_is(holder, "sa"))
+        return true;
+    return users_get(c->sv->db, c->arena, holder, &user, e) &&
+           (!user.is_operator ||
+            err_set(e, ERR_FORBIDDEN,
+                    "an organization's sign-in provider brought you here: operators sign in "
+                    "without it to obtain an API key"));
+}
+
 bool tool_api_key_create(struct tool_call *c, struct err *e)
 {
     struct id id = id_new("key");
@@ -226,7 +241,7 @@ bool tool_api_key_create(struct tool_call *c, struct err *e)
                           .created_at = clock_wall_ms()};
     if (str_is_absent(key.id))
         return io_no_memory(e);
-    if (!holder_read(c, &key.user_id, e) ||
+    if (!holder_read(c, &key.user_id, e) || !operators_check(c, key.user_id, e) ||
         !io_name(jv_get_str(c->arguments, "name"), &key.name, e) || !limits_inherit(c, &key, e) ||
         !limits_read(c, &key, e) || !within(c, &key, e))
         return false;
@@ -298,7 +313,7 @@ bool tool_api_key_rotate(struct tool_call *c, struct err *e)
     struct api_key key;
     struct key_text secret;
     /* The new secret is shown to whoever calls: a narrow key must not obtain a wide one. */
-    if (!key_find(c, false, &key, e) || !within(c, &key, e))
+    if (!key_find(c, false, &key, e) || !operators_check(c, key.user_id, e) || !within(c, &key, e))
         return false;
     key_text_make(&secret);
     struct api_key_rotation r = {.org_id = c->org_id,

@@ -150,6 +150,32 @@ static bool dns_says(struct tool_call *c, const struct org_domain *d, bool *out,
     return true;
 }
 
+/*
+ * The domain has come to somebody else: who had proven it before loses that, if the DNS does not
+ * say it any more. False with ERR_CONFLICT: it does, or cannot be asked just now.
+ */
+static bool holder_release(struct tool_call *c, struct str domain, struct err *e)
+{
+    struct org_domain held = {0};
+    struct err why;
+    bool is_there = true;
+    if (!org_domains_proven(c->sv->db, c->arena, domain, &held, e))
+        return e->code == ERR_NOT_FOUND;
+    if (dns_says(c, &held, &is_there, &why) && !is_there)
+        return org_domains_verify(c->sv->db, c->arena, held.org_id, domain, 0, e);
+    return err_set(e, ERR_CONFLICT, "another organization here has proven this domain");
+}
+
+static bool proof_store(struct tool_call *c, struct str domain, int64_t verified_at, struct err *e)
+{
+    if (org_domains_verify(c->sv->db, c->arena, c->org_id, domain, verified_at, e))
+        return true;
+    if (e->code == ERR_CONFLICT)
+        return holder_release(c, domain, e) &&
+               org_domains_verify(c->sv->db, c->arena, c->org_id, domain, verified_at, e);
+    return not_found(e);
+}
+
 bool tool_organization_domain_verify(struct tool_call *c, struct err *e)
 {
     struct str domain = STR_NONE;
@@ -169,11 +195,7 @@ bool tool_organization_domain_verify(struct tool_call *c, struct err *e)
                        "yet; the DNS may need some minutes",
                        STR_FMT(domain), STR_FMT(d.proof));
     int64_t verified_at = !is_there ? 0 : d.verified_at ? d.verified_at : clock_wall_ms();
-    if (!org_domains_verify(c->sv->db, c->arena, c->org_id, domain, verified_at, e))
-        return e->code == ERR_CONFLICT
-                   ? err_set(e, ERR_CONFLICT, "another organization here has proven this domain")
-                   : not_found(e);
-    return domain_answer(c, domain, e);
+    return proof_store(c, domain, verified_at, e) && domain_answer(c, domain, e);
 }
 
 /* ---- list, remove ---- */

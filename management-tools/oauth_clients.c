@@ -94,13 +94,13 @@ static bool keys_read(struct tool_call *c, struct str *out, struct err *e)
     return err_set(e, ERR_INVALID, "arguments.%.300s", why.msg);
 }
 
-static bool account_read(struct tool_call *c, struct str *out, struct err *e)
+/* Whoever has a client's secret or key acts for its service account; absent: it has none. */
+static bool account_check(struct tool_call *c, struct str id, struct err *e)
 {
     struct service_account s;
-    *out = jv_get_str(c->arguments, "service_account_id");
-    if (str_is_absent(*out))
+    if (str_is_absent(id))
         return true;
-    if (!service_accounts_get(c->sv->db, c->arena, c->org_id, *out, &s, e))
+    if (!service_accounts_get(c->sv->db, c->arena, c->org_id, id, &s, e))
         return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such service account")
                                         : false;
     return str_eq(s.roles, STR("member")) || io_is_admin(c) ||
@@ -141,16 +141,17 @@ bool tool_oauth_client_create(struct tool_call *c, struct err *e)
     struct id id = id_new("cli");
     struct secret_text secret;
     struct str method = jv_get_str(c->arguments, "auth_method");
-    struct oauth_client client = {.id = arena_dup(c->arena, id_str(&id)),
-                                  .redirect_uris = STR(""),
-                                  .auth_method =
-                                      str_is_absent(method) ? STR("client_secret_basic") : method,
-                                  .source = STR("organization"),
-                                  .org_id = c->org_id,
-                                  .created_at = clock_wall_ms()};
+    struct oauth_client client = {
+        .id = arena_dup(c->arena, id_str(&id)),
+        .redirect_uris = STR(""),
+        .auth_method = str_is_absent(method) ? STR("client_secret_basic") : method,
+        .source = STR("organization"),
+        .org_id = c->org_id,
+        .service_account_id = jv_get_str(c->arguments, "service_account_id"),
+        .created_at = clock_wall_ms()};
     if (!io_name(jv_get_str(c->arguments, "name"), &client.name, e) ||
         !redirects_read(c, &client.redirect_uris, e) || !keys_read(c, &client.jwks, e) ||
-        !account_read(c, &client.service_account_id, e))
+        !account_check(c, client.service_account_id, e))
         return false;
     if (!str_is_absent(client.service_account_id))
         client.scope = STR(SCOPE_DEFAULT);
@@ -185,7 +186,8 @@ bool tool_oauth_client_update(struct tool_call *c, struct err *e)
     struct oauth_client client;
     struct secret_text secret;
     struct str name = jv_get_str(c->arguments, "name");
-    if (!client_find(c, &client, e) || (!str_is_absent(name) && !io_name(name, &client.name, e)) ||
+    if (!client_find(c, &client, e) || !account_check(c, client.service_account_id, e) ||
+        (!str_is_absent(name) && !io_name(name, &client.name, e)) ||
         !redirects_read(c, &client.redirect_uris, e) || !keys_read(c, &client.jwks, e) ||
         !scopes_read(c, &client.scope, e) || !client_check(&client, e))
         return false;

@@ -8,6 +8,7 @@
 #include "management-tools/org_policy.h"
 #include "management-tools/role_words.h"
 #include "management-tools/sso_item.h"
+#include "store/groups.h"
 
 tool_fn tool_organization_sso_create, tool_organization_sso_list, tool_organization_sso_get,
     tool_organization_sso_update, tool_organization_sso_delete;
@@ -205,11 +206,47 @@ bool tool_organization_sso_get(struct tool_call *c, struct err *e)
     return sso_item_find(c, &p, e) && sso_item_answer(c, p.id, STR_NONE, e);
 }
 
+/* Whoever decides what the provider says fills the groups that are mapped to its names. */
+static bool may_fill(struct tool_call *c, const struct sso_provider *p, struct err *e)
+{
+    struct group_name *names;
+    size_t n;
+    if (!groups_names(c->sv->db, c->arena, c->org_id, p->id, STR_NONE, &names, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        struct group group;
+        if (!groups_get(c->sv->db, c->arena, c->org_id, names[i].group_id, &group, e)
+                ? e->code != ERR_NOT_FOUND
+                : !role_words_may_give(c, group.roles, e))
+            return false;
+    }
+    return true;
+}
+
+/* A stored secret goes to the server that it was given for: who names another gives it again. */
+static bool secret_stays(struct tool_call *c, const struct sso_provider *p, struct err *e)
+{
+    static const char *const where[] = {"issuer", "token_endpoint"};
+    struct jdoc *present auto_free(jdoc_freep) = NULL;
+    if (is_saml(p) || str_is_absent(p->sealed_secret) || jv_get(c->arguments, "client_secret"))
+        return true;
+    if ((present = jdoc_parse(p->config, e)) == NULL)
+        return err_set(e, ERR_INTERNAL, "the stored configuration is damaged");
+    for (size_t i = 0; i < ARRAY_LEN(where); i++) {
+        struct str was = jv_get_str(jdoc_root(present), where[i]);
+        if (jv_get(c->arguments, where[i]) && !str_eq(jv_get_str(c->arguments, where[i]), was))
+            return err_set(e, ERR_UNPROCESSABLE,
+                           "arguments.%s: another server needs client_secret again", where[i]);
+    }
+    return true;
+}
+
 bool tool_organization_sso_update(struct tool_call *c, struct err *e)
 {
     struct sso_provider p = {0};
     struct str problem = STR_NONE;
-    if (!may_configure(c, e) || !sso_item_find(c, &p, e))
+    if (!may_configure(c, e) || !sso_item_find(c, &p, e) || !may_fill(c, &p, e) ||
+        !secret_stays(c, &p, e))
         return false;
     bool was_enabled = p.is_enabled;
     p.updated_at = clock_wall_ms();

@@ -1,12 +1,11 @@
 #include "auth/mail/mail_settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/auth_config.h"
 #include "base/limits.h"
 #include "base/uri.h"
 #include "io/mime.h"
-#include "json/jread.h"
 
 enum { PROVIDERS = 8 };
 #define RESEND_URL "https://api.resend.com/emails"
@@ -20,27 +19,6 @@ struct mail_settings {
 };
 
 /* ---- AUTH_CONFIG ---- */
-
-static bool file_read(const char *path, struct jdoc **out, struct err *e)
-{
-    struct buf text;
-    FILE *f = path ? fopen(path, "re") : NULL;
-    *out = NULL;
-    if (!path)
-        return true;
-    if (!f)
-        return err_set(e, ERR_INVALID, "AUTH_CONFIG: \"%.200s\" cannot be read", path);
-    buf_init(&text, LIMIT_CONFIG_FILE + 1);
-    char *to = buf_reserve(&text, LIMIT_CONFIG_FILE);
-    text.n = to ? fread(to, 1, LIMIT_CONFIG_FILE, f) : 0;
-    (void)fclose(f);
-    struct err why = {.code = ERR_NONE};
-    *out = jdoc_parse(buf_str(&text), &why);
-    buf_end(&text);
-    if (*out && jv_is_object(jdoc_root(*out)))
-        return true;
-    return err_set(e, ERR_INVALID, "AUTH_CONFIG: \"%.200s\" is no JSON object: %s", path, why.msg);
-}
 
 static bool url_is_fine(struct str url)
 {
@@ -138,8 +116,12 @@ struct mail_settings *mail_settings_load(const struct config *c, struct err *e)
         err_set(e, ERR_UNAVAILABLE, "out of memory");
         return NULL;
     }
-    bool is_good = smtp_read(m, c, e) && file_read(c->auth_config, &m->file, e);
-    const struct jvalue *root = is_good && m->file ? jdoc_root(m->file) : NULL;
+    bool is_good = smtp_read(m, c, e);
+    if (is_good && c->auth_config) {
+        m->file = auth_config_read(c->auth_config, e);
+        is_good = m->file != NULL;
+    }
+    const struct jvalue *root = m->file ? jdoc_root(m->file) : NULL;
     if (is_good && providers_read(m, root, e) && roles_read(m, root, e))
         return m;
     mail_settings_free(m);

@@ -100,6 +100,13 @@ static bool is_name(struct str s)
     return s.n > 0 && s.n <= NAME_MAX_BYTES;
 }
 
+/* A limit that cannot be read must not read as none. */
+static bool is_text_or_absent(const struct jvalue *claims, const char *name)
+{
+    const struct jvalue *v = jv_get(claims, name);
+    return !v || jv_is_string(v);
+}
+
 static bool claims_check(struct presented *p, struct err *e)
 {
     const struct token_call *c = p->call;
@@ -119,6 +126,8 @@ static bool claims_check(struct presented *p, struct err *e)
         return refused(e, "lives too long (exp)");
     if (!is_name(jv_get_str(p->claims, "jti")) || !is_name(jv_get_str(p->claims, "sub")))
         return refused(e, "has no jti or no sub");
+    if (!is_text_or_absent(p->claims, "scope") || !is_text_or_absent(p->claims, "resource"))
+        return refused(e, "has a scope or a resource that is no text");
     if (jv_get(p->claims, "cnf"))
         return refused(e, "is bound to a key, whose proof this server cannot ask for (cnf)");
     return true;
@@ -190,8 +199,8 @@ static bool resource_read(const struct presented *p, struct str scope, struct st
 static struct str grant_id(const struct token_call *c, const struct oauth_grant *g)
 {
     char hex[65];
-    struct str parts[] = {STR("id-jag\n"), c->client->id, STR("\n"), g->user_id,
-                          STR("\n"),       g->resource,   STR("\n"), g->scope};
+    struct str parts[] = {STR("id-jag\n"), c->client->id, STR("\n"), g->user_id, STR("\n"),
+                          g->resource,     STR("\n"),     g->scope,  STR("\n"),  g->proof.by};
     struct sha256 digest = hash_sha256_of(parts, ARRAY_LEN(parts));
     hash_hex(&digest, hex);
     return arena_printf(c->a, "gnt_%.32s", hex);
@@ -201,8 +210,10 @@ static bool grant(const struct presented *p, struct issued *out, struct err *e)
 {
     const struct token_call *c = p->call;
     const struct proof proof = {.by = p->provider.row.id, .org_id = c->client->org_id};
-    struct oauth_grant g = {
-        .org_id = c->client->org_id, .client_id = c->client->id, .redirect_host = STR("")};
+    struct oauth_grant g = {.org_id = c->client->org_id,
+                            .client_id = c->client->id,
+                            .redirect_host = STR(""),
+                            .proof = proof};
     struct oauth_pair pair;
     struct str scope = STR_NONE;
     if (!scope_read(p, &scope, e) || !resource_read(p, scope, &g.resource, e) || !use_up(p, e) ||

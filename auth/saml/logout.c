@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
+#include "store/browser_sessions.h"
 #include "store/identities.h"
 #include "store/rows.h"
 #include "store/saml.h"
@@ -111,9 +112,8 @@ static bool sessions_end(struct http_request *rq, const struct saml_settings *s,
     if (!identities_find(sv->db, rq->arena, s->provider_id, s->idp_entity_id, r->subject, &who, e))
         return e->code == ERR_NOT_FOUND; /* nobody: there is nothing to end */
     for (size_t i = 0; i < (r->n_sessions ? r->n_sessions : 1); i++) {
-        const struct saml_ended what = {s->provider_id, who.user_id,
-                                        r->n_sessions ? r->sessions[i] : STR_NONE};
-        if (!saml_sessions_end(sv->db, rq->arena, &what, &n, e))
+        if (!browser_sessions_end_proved(sv->db, rq->arena, s->provider_id, who.user_id,
+                                         r->n_sessions ? r->sessions[i] : STR_NONE, &n, e))
             return false;
         ended += n;
     }

@@ -300,11 +300,6 @@ struct xml_node *xml_child(const struct xml_node *node, const char *ns, const ch
     return found;
 }
 
-struct str xml_name(const struct xml_node *node)
-{
-    return str_c((const char *)xml_node_of(node)->name);
-}
-
 static struct str copy_free(struct arena *a, xmlChar *text)
 {
     struct str copy = text ? arena_dup(a, str_c((const char *)text)) : STR_NONE;

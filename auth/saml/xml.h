@@ -47,8 +47,6 @@ struct xml_node *xml_following(const struct xml_node *node);
 /* The first child {ns}name, or NULL; *count (may be NULL) is how many there are. */
 struct xml_node *xml_child(const struct xml_node *node, const char *ns, const char *name,
                            size_t *count);
-/* The name without prefix; lives as long as the document. */
-struct str xml_name(const struct xml_node *node);
 /* The attribute's value, copied; ns NULL: without a namespace. Absent: there is none, or no memory.
  */
 struct str xml_attr(struct arena *a, const struct xml_node *node, const char *ns, const char *name);

@@ -16,6 +16,7 @@ bool session_caller(struct services *sv, struct arena *a, const struct browser_s
         if (caller_of_member(sv, a, org_id, session->user_id, &member, e)) {
             *out = *member;
             out->is_proxy_audience = false;
+            out->is_operator = member->is_operator && str_is_absent(proof.org_id);
             out->proof = proof;
             out->proved_at = session->proved_at;
             return true;

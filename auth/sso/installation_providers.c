@@ -1,7 +1,6 @@
 #include "auth/sso/installation_providers.h"
 
-#include <stdio.h>
-
+#include "auth/auth_config.h"
 #include "auth/sso/oidc_config.h"
 #include "auth/sso/provider_secret.h"
 #include "base/clock.h"
@@ -56,26 +55,14 @@ static void doc_free(void *doc)
 
 static bool file_read(struct arena *a, const char *path, const struct jvalue **root, struct err *e)
 {
-    struct buf text;
-    struct err why = {.code = ERR_NONE};
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return err_set(e, ERR_INVALID, "AUTH_CONFIG: \"%.200s\" cannot be read", path);
-    buf_init(&text, LIMIT_CONFIG_FILE + 1);
-    char *to = buf_reserve(&text, LIMIT_CONFIG_FILE);
-    text.n = to ? fread(to, 1, LIMIT_CONFIG_FILE, f) : 0;
-    (void)fclose(f);
-    struct jdoc *doc = jdoc_parse(buf_str(&text), &why);
-    if (text.p)
-        secret_wipe(text.p, text.n);
-    buf_end(&text);
-    if (doc && arena_on_end(a, doc_free, doc)) {
-        *root = jdoc_root(doc);
-        return jv_is_object(*root) ||
-               err_set(e, ERR_INVALID, "AUTH_CONFIG: \"%.200s\" holds no JSON object", path);
-    }
+    struct jdoc *doc = auth_config_read(path, e);
+    if (!doc)
+        return false;
+    *root = jdoc_root(doc);
+    if (arena_on_end(a, doc_free, doc))
+        return true;
     jdoc_free(doc);
-    return err_set(e, ERR_INVALID, "AUTH_CONFIG: \"%.200s\": %s", path, why.msg);
+    return no_memory(e);
 }
 
 /* ---- one provider ---- */

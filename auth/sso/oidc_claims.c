@@ -115,6 +115,33 @@ bool oidc_claims_check(const struct jws *token, const struct oidc_expected *x, s
     return at_hash_check(token, claims, x, e) && tenant_check(claims, x->config, e);
 }
 
+/* An ID token is no logout token, nor the other way round: the one has no event, the other no
+ * nonce.
+ */
+bool oidc_claims_check_logout(const struct jws *token, const struct oidc_expected *x, struct err *e)
+{
+    const struct jvalue *claims = jdoc_root(token->claims);
+    const struct jvalue *event =
+        jv_get(jv_get(claims, "events"), "http://schemas.openid.net/event/backchannel-logout");
+    const struct jvalue *sub = jv_get(claims, "sub"), *sid = jv_get(claims, "sid");
+    if (!oidc_config_allows(x->config, token->alg))
+        return broken(e, "its logout token is signed by an algorithm that is not allowed");
+    if (!str_is_absent(token->typ) && !str_ieq(token->typ, STR("JWT")) &&
+        !str_ieq(token->typ, STR("logout+jwt")))
+        return broken(e, "it gave a token of another kind instead of a logout token");
+    if (!str_eq(jv_get_str(claims, "iss"), x->config->issuer))
+        return broken(e, "its logout token is of another issuer");
+    if (!audience_check(claims, x->config->client_id, e) || !times_check(claims, x, e))
+        return false;
+    if (!jv_is_object(event) || jv_get(claims, "nonce"))
+        return broken(e, "its token does not say that somebody signed out");
+    if (!is_subject(jv_get_str(claims, "jti")))
+        return broken(e, "its logout token has no id");
+    bool has_one = sub || sid;
+    return (has_one && (!sub || is_subject(jv_str(sub))) && (!sid || is_subject(jv_str(sid)))) ||
+           broken(e, "its logout token does not say whose session ended");
+}
+
 /* ---- who it is ---- */
 
 static bool amr_has(const struct jvalue *amr, struct str method)

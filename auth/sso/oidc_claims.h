@@ -17,6 +17,10 @@ struct oidc_expected {
 /* ERR_UPSTREAM: one sentence says which rule the token breaks; it quotes nothing of it. */
 bool oidc_claims_check(const struct jws *token, const struct oidc_expected *x,
                        struct err *e) must_use;
+/* The same of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.6), its signature
+ * and whether it was used before aside. */
+bool oidc_claims_check_logout(const struct jws *token, const struct oidc_expected *x,
+                              struct err *e) must_use;
 /*
  * What an ID token and (userinfo NULL: none) the user information say: everything of *out but
  * provider_id, org_id and issuer. Groups only when they are there; see oidc_groups_fetch. Spans of

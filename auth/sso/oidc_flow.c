@@ -26,8 +26,8 @@ struct str oidc_redirect_uri(const struct services *sv, struct arena *a, struct 
     return arena_printf(a, "%s/auth/oidc/%.*s/callback", sv->config->origin, STR_FMT(provider_id));
 }
 
-static bool provider_load(struct services *sv, struct arena *a, struct str id,
-                          struct oidc_provider *out, struct err *e)
+bool oidc_provider_load(struct services *sv, struct arena *a, struct str id,
+                        struct oidc_provider *out, struct err *e)
 {
     *out = (struct oidc_provider){.has_iss = false};
     bool is_found = id_is(id, "idp") && sso_providers_get(sv->db, a, id, &out->row, e);
@@ -162,7 +162,7 @@ bool oidc_begin(struct http_request *rq, struct str provider_id, const struct oi
     secret_text_make(&g.state, "");
     secret_text_make(&g.nonce, "");
     secret_text_make(&g.verifier, "");
-    bool is_good = provider_load(rq->context, rq->arena, provider_id, &g.provider, e) &&
+    bool is_good = oidc_provider_load(rq->context, rq->arena, provider_id, &g.provider, e) &&
                    state_keep(&g, e) && address_write(&g, url, e);
     secret_wipe(&g.state, sizeof(g.state));
     secret_wipe(&g.nonce, sizeof(g.nonce));
@@ -279,14 +279,15 @@ bool oidc_finish(struct http_request *rq, struct str provider_id, const struct f
                  struct oidc_return *out, struct err *e)
 {
     struct services *sv = rq->context;
-    struct oidc_kept kept;
+    struct oidc_kept kept = {.begun_s = 0};
     struct oidc_provider *p = &out->provider;
     struct str code = param(params, "code");
     *out = (struct oidc_return){.steps.arena = rq->arena};
     if (!errand_take(rq, provider_id, params, &kept, out, e))
         return false;
     struct sso_steps *steps = &out->steps;
-    if (!sso_step_end(steps, "discovery", provider_load(sv, rq->arena, provider_id, p, e), e) ||
+    if (!sso_step_end(steps, "discovery", oidc_provider_load(sv, rq->arena, provider_id, p, e),
+                      e) ||
         !sso_step_end(steps, "answer", issuer_check(p, &kept, params, e) && error_check(params, e),
                       e))
         return false;

@@ -10,6 +10,10 @@ struct oidc_kept {
     int64_t begun_s;
     bool is_reauth;
 };
+/* A provider that people sign in through, with its addresses. ERR_NOT_FOUND: there is none, it is
+ * switched off, or SAML's; else as oidc_provider_complete. */
+bool oidc_provider_load(struct services *sv, struct arena *a, struct str id,
+                        struct oidc_provider *out, struct err *e) must_use;
 /* The code's tokens, judged, as an identity. */
 bool oidc_redeem(struct services *sv, struct arena *a, const struct oidc_provider *p,
                  const struct oidc_kept *kept, struct str code, struct oidc_return *out,

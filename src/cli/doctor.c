@@ -84,12 +84,11 @@ int command_doctor(int argc, char **argv)
                      "and port; each failure names its mend.\n");
         return 0;
     }
-    bool is_good = report("settings and keys",
-                          install_configure(&in, argc - 1, argv + 1, &e) && install_open(&in, &e),
-                          e.code ? e.msg : "every value is well-formed");
+    bool is_good = install_configure(&in, argc - 1, argv + 1, &e) && install_open(&in, &e);
+    report("settings and keys", is_good, is_good ? "every value is well-formed" : e.msg);
     if (is_good) {
-        is_good = report("data folder", data_dir_is_private(&in.config, &e),
-                         e.code ? e.msg : in.config.data_dir);
+        is_good = data_dir_is_private(&in.config, &e);
+        report("data folder", is_good, is_good ? in.config.data_dir : e.msg);
         e.code = ERR_NONE;
         bool answers = install_run(&in, ping, NULL, &e);
         is_good =

@@ -298,13 +298,6 @@ struct replay *replay_open(struct replay_table *t, struct str session_key, struc
     return r;
 }
 
-void replay_hold(struct replay *r)
-{
-    pthread_mutex_lock(&r->table->lock);
-    r->refs++;
-    pthread_mutex_unlock(&r->table->lock);
-}
-
 void replay_release(struct replay *r)
 {
     if (!r)

@@ -32,7 +32,6 @@ struct replay *replay_open(struct replay_table *t, struct str session_key, struc
  * or not any more. */
 struct replay *replay_find(struct replay_table *t, struct str session_key, struct str event_id,
                            uint64_t *seq) must_use;
-void replay_hold(struct replay *r);
 void replay_release(struct replay *r); /* NULL is fine */
 enum replay_kind replay_kind_of(const struct replay *r);
 

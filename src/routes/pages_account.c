@@ -241,7 +241,8 @@ void page_account_profile_post(struct http_request *rq)
 }
 
 /* The present password is proven like at sign-in, with the same limits. All sessions and all that
- * was granted to programs end; this session gets a new id. */
+ * was granted to programs end; this session gets a new id, and proves what it did before: two
+ * factors by an organization's provider are none elsewhere. */
 static bool password_change(struct http_request *rq, const struct form *form, struct err *e)
 {
     struct services *sv = rq->context;
@@ -250,7 +251,9 @@ static bool password_change(struct http_request *rq, const struct form *form, st
     const struct login_event event = {
         .method = "password_change", .user_id = session->user_id, .outcome = "ok"};
     const struct session_proof proof = {.user_id = session->user_id,
-                                        .proof = STR("password"),
+                                        .proof = session->proof,
+                                        .proof_org_id = session->proof_org_id,
+                                        .provider_session = session->provider_session,
                                         .is_two_factor = session->is_two_factor};
     if (!password_check(password, e))
         return false;

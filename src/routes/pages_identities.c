@@ -159,6 +159,19 @@ static bool link_begin(struct http_request *rq, struct str provider_id, struct s
     return oidc_begin(rq, provider_id, &errand, url, e);
 }
 
+/* Whom an organization's provider proved removes what is that organization's only. */
+static bool may_unlink(const struct http_request *rq, const struct identity_row *known, size_t n,
+                       struct str id, struct err *e)
+{
+    struct str proof_org = page_person(rq)->session.proof_org_id;
+    for (size_t i = 0; i < n && !str_is_absent(proof_org); i++)
+        if (str_eq(known[i].id, id) && !str_eq(known[i].org_id, proof_org))
+            return err_set(e, ERR_FORBIDDEN,
+                           "This identity cannot be removed while you are signed in through an "
+                           "organization's provider: sign in in another way first.");
+    return true;
+}
+
 /* Nobody locks themselves out: a password or another identity stays. */
 static bool unlink_one(struct http_request *rq, struct str id, struct err *e)
 {
@@ -168,7 +181,8 @@ static bool unlink_one(struct http_request *rq, struct str id, struct err *e)
     size_t n;
     const struct login_event event = {
         .method = "identity_unlink", .user_id = user_id, .name = id, .outcome = "ok"};
-    if (!identities_list_of_user(sv->db, rq->arena, user_id, &known, &n, e))
+    if (!identities_list_of_user(sv->db, rq->arena, user_id, &known, &n, e) ||
+        !may_unlink(rq, known, n, id, e))
         return false;
     if (n < 2 && !passwords_get(sv->db, rq->arena, user_id, &hash, e))
         return e->code == ERR_NOT_FOUND

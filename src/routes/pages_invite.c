@@ -183,6 +183,11 @@ static bool join_known(struct http_request *rq, const struct link *l, struct err
 {
     struct services *sv = rq->context;
     const struct invitation_guest guest = {.user_id = l->user.id};
+    struct str proof_org = l->session.proof_org_id;
+    if (!str_is_absent(proof_org) && !str_eq(proof_org, l->invitation.org_id))
+        return err_set(e, ERR_FORBIDDEN,
+                       "another organization's sign-in provider brought you here, which counts "
+                       "only there: sign out, and in again without it, to accept");
     return invitations_accept(sv->db, rq->arena, &l->invitation, &guest, clock_wall_ms(), e) &&
            address_note(rq, l, l->user.id, e) &&
            record(rq, "invitation_accept", l, l->user.id, e) &&

@@ -218,6 +218,16 @@ static bool codes_end_last(struct http_request *rq, struct err *e)
 
 /* ---- the app ---- */
 
+/* Whom an organization's provider proved may add what its policy asks for, where there is nothing
+ * yet; not a second way beside a passkey. */
+static bool app_check(struct http_request *rq, struct err *e)
+{
+    struct services *sv = rq->context;
+    struct factors_row has;
+    return factors_get(sv->db, rq->arena, session_of(rq)->user_id, &has, e) &&
+           (has.n_passkeys == 0 || page_proof_check(rq, e));
+}
+
 void page_security_app_post(struct http_request *rq)
 {
     struct form form;
@@ -225,7 +235,7 @@ void page_security_app_post(struct http_request *rq)
     struct err e;
     if (!form_of_proved(rq, &form))
         return;
-    if (codes_app_start(rq, session_of(rq)->user_id, &seed, &e))
+    if (app_check(rq, &e) && codes_app_start(rq, session_of(rq)->user_id, &seed, &e))
         page_redirect(rq, STR("/account/security/app"));
     else
         finish(rq, false, NULL, &e);
@@ -271,7 +281,8 @@ void page_security_app_confirm(struct http_request *rq)
     bool is_shown;
     if (!form_of_proved(rq, &form))
         return;
-    if (codes_app_confirm(rq, session_of(rq)->user_id, page_field(&form, "code"), &why)) {
+    if (app_check(rq, &why) &&
+        codes_app_confirm(rq, session_of(rq)->user_id, page_field(&form, "code"), &why)) {
         bool is_good = record(rq, "factor_add", STR("app"), &e) &&
                        session_prove(rq, session_of(rq), true, &e) &&
                        codes_show_first(rq, &is_shown, &e);

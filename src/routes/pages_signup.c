@@ -127,12 +127,16 @@ void page_signup_link_post(struct http_request *rq)
 {
     struct form form;
     struct mail_link l;
+    struct link_origin origin;
     struct str next = STR("/");
     struct err e;
-    if (!page_form_read(rq, &form, &e) || !is_open(rq, &e) || !link_find(rq, "signup", &l, &e)) {
+    if (!page_form_read(rq, &form, &e) || !is_open(rq, &e) || !link_find(rq, "signup", &l, &e) ||
+        !link_origin_of(rq, &l, &origin, &e)) {
         page_error(rq, &e);
         return;
     }
+    if (!origin.is_here)
+        l.return_to = STR_NONE; /* whoever asked chose it */
     struct account_form account = {l.email, page_field(&form, "name"),
                                    page_field(&form, "password")};
     if (account_make(rq, &l, &account, &next, &e))

@@ -12,6 +12,7 @@
 #include "auth/oauth/token.h"
 #include "base/limits.h"
 #include "auth/pages.h"
+#include "auth/sso/oidc_logout.h"
 #include "auth/scim/scim.h"
 #include "base/ids.h"
 #include "mcp/aggregate.h"
@@ -241,6 +242,8 @@ const struct route route_table[] = {
      "/auth/oidc/:provider/start"},
     {"GET", "/auth/oidc/:provider/callback", GUARD_PAGE, LIMIT_BODY_SMALL, page_oidc_callback,
      "/auth/oidc/:provider/callback"},
+    {"POST", "/auth/oidc/:provider/backchannel_logout", GUARD_PUBLIC, LIMIT_BODY_FORM,
+     oidc_logout_post, "/auth/oidc/:provider/backchannel_logout"},
     {"GET", "/account/identities", GUARD_SESSION, LIMIT_BODY_SMALL, page_identities_get,
      "/account/identities"},
     {"POST", "/account/identities", GUARD_SESSION, LIMIT_BODY_FORM, page_identities_post,

@@ -45,6 +45,14 @@ static const struct db_stmt session_delete = {
     "session_delete", "DELETE FROM browser_sessions WHERE user_id = $1 AND id = $2", DB_WRITE,
     DB_DURABLE};
 
+static const struct db_stmt sessions_end_proved = {
+    "sessions_end_proved",
+    "DELETE FROM browser_sessions WHERE proof = $1 "
+    "AND (CAST($2 AS TEXT) IS NULL OR user_id = CAST($2 AS TEXT)) "
+    "AND (CAST($3 AS TEXT) IS NULL OR provider_session = CAST($3 AS TEXT)) "
+    "AND (CAST($2 AS TEXT) IS NOT NULL OR CAST($3 AS TEXT) IS NOT NULL)",
+    DB_WRITE, DB_DURABLE};
+
 static void session_read(const struct db_rows *r, size_t row, void *item)
 {
     struct browser_session_row *s = item;
@@ -133,6 +141,18 @@ bool browser_sessions_count(struct db *db, struct arena *a, struct str user_id, 
                             int64_t *out, struct err *e)
 {
     return rows_count(db, a, &sessions_number, DB_ARGS(A_STR(user_id), A_INT(now)), out, e);
+}
+
+bool browser_sessions_end_proved(struct db *db, struct arena *a, struct str provider_id,
+                                 struct str user_id, struct str provider_session, int64_t *n,
+                                 struct err *e)
+{
+    struct db_rows r;
+    if (!db_run(db, a, &sessions_end_proved,
+                DB_ARGS(A_STR(provider_id), A_STR(user_id), A_STR(provider_session)), &r, e))
+        return false;
+    *n = r.n_affected;
+    return true;
 }
 
 bool browser_sessions_delete(struct db *db, struct arena *a, struct str user_id, struct str id,

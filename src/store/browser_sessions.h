@@ -39,6 +39,13 @@ bool browser_sessions_list(struct db *db, struct arena *a, struct str user_id, i
                            struct err *e) must_use;
 bool browser_sessions_count(struct db *db, struct arena *a, struct str user_id, int64_t now,
                             int64_t *out, struct err *e) must_use;
+/*
+ * Ends the sessions that a provider has proved: of one person, or (absent) whoever; those of one
+ * session of the provider, or (absent) all. One of both is given. *n: how many.
+ */
+bool browser_sessions_end_proved(struct db *db, struct arena *a, struct str provider_id,
+                                 struct str user_id, struct str provider_session, int64_t *n,
+                                 struct err *e) must_use;
 /* ERR_NOT_FOUND: no such session of this person. */
 bool browser_sessions_delete(struct db *db, struct arena *a, struct str user_id, struct str id,
                              struct err *e) must_use;

@@ -22,8 +22,9 @@ static const struct db_stmt grant_clear = {
 static const struct db_stmt grant_stand = {
     "oauth_grant_stand",
     "INSERT INTO oauth_grants (id, org_id, user_id, client_id, resource, scope, redirect_host, "
-    "created_at, last_used_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, NULL) ON "
-    "CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at",
+    "created_at, last_used_at, revoked_at, proof, proof_org_id, two_factor) VALUES ($1, $2, $3, "
+    "$4, $5, $6, $7, $8, $8, NULL, $9, $10, $11) "
+    "ON CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at",
     DB_WRITE, DB_DURABLE};
 #define ACCESS_INSERT                                                                              \
     "INSERT INTO oauth_access_tokens (hash, org_id, grant_id, scope, created_at, expires_at) "     \
@@ -155,7 +156,8 @@ bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant
     db_batch_add(&b, &grant_stand,
                  DB_ARGS(A_STR(g->id), A_STR(g->org_id), A_STR(g->user_id), A_STR(g->client_id),
                          A_STR(g->resource), A_STR(g->scope), A_STR(g->redirect_host),
-                         A_INT(p->now)));
+                         A_INT(p->now), A_STR(g->proof.by), A_STR(g->proof.org_id),
+                         A_INT(g->proof.is_two_factor)));
     pair_add(&b, g->org_id, g->id, p);
     return run(db, &b, e);
 }

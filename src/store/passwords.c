@@ -13,6 +13,9 @@ static const struct db_stmt password_sessions_end = {
     "password_sessions_end",
     "DELETE FROM browser_sessions WHERE user_id = $1 AND id <> CAST($2 AS TEXT)", DB_WRITE,
     DB_DURABLE};
+/* What the old password began, too. */
+static const struct db_stmt password_pending_end = {
+    "password_pending_end", "DELETE FROM pending_signins WHERE user_id = $1", DB_WRITE, DB_DURABLE};
 static const struct db_stmt password_links_end = {
     "password_links_end", "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = 'password'",
     DB_WRITE, DB_DURABLE};
@@ -37,6 +40,7 @@ static void put_add(struct db_batch *b, struct str user_id, struct str hash, str
 {
     passwords_add(b, user_id, hash, now);
     db_batch_add(b, &password_sessions_end, DB_ARGS(A_STR(user_id), A_STR(keep)));
+    db_batch_add(b, &password_pending_end, DB_ARGS(A_STR(user_id)));
     db_batch_add(b, &password_links_end, DB_ARGS(A_STR(user_id)));
     oauth_grants_add_end_of_user(b, user_id, now);
 }

@@ -53,6 +53,7 @@ static const struct db_stmt role_take_from_providers = {
     "UPDATE org_provider_roles SET roles = trim(" ROLES_WITHOUT
     ") WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED,
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+/* As in groups_of_member, a provider that has been deleted puts nobody in a group. */
 static const struct db_stmt roles_by_member = {
     "roles_by_member",
     "SELECT " ROLE_COLUMNS " FROM roles r WHERE r.org_id = $1 AND (EXISTS (SELECT 1 FROM members m "
@@ -60,7 +61,10 @@ static const struct db_stmt roles_by_member = {
         "m") ") "
              "OR EXISTS (SELECT 1 FROM org_group_members gm JOIN org_groups g ON g.org_id = "
              "gm.org_id AND "
-             "g.id = gm.group_id WHERE gm.org_id = r.org_id AND gm.user_id = $2 AND " HAS_ROLE(
+             "g.id = gm.group_id WHERE gm.org_id = r.org_id AND gm.user_id = $2 AND "
+             "(gm.source = '' OR gm.source = 'scim' OR EXISTS (SELECT 1 FROM sso_providers sp "
+             "WHERE sp.id = "
+             "gm.source)) AND " HAS_ROLE(
                  "g") ") "
                       "OR EXISTS (SELECT 1 FROM org_provider_roles p WHERE p.org_id = r.org_id AND "
                       "p.user_id = $2 "

@@ -22,11 +22,6 @@ static const struct db_stmt saml_ticket_take = {
     "saml_ticket_take",
     "DELETE FROM saml_tickets WHERE hash = $1 AND provider_id = $2 AND expires_at > $3", DB_WRITE,
     0};
-static const struct db_stmt saml_sessions_delete = {
-    "saml_sessions_delete",
-    "DELETE FROM browser_sessions WHERE user_id = $1 AND proof = $2 "
-    "AND (CAST($3 AS TEXT) IS NULL OR provider_session = CAST($3 AS TEXT))",
-    DB_WRITE, DB_DURABLE};
 static const struct db_stmt saml_sessions_shorten = {
     "saml_sessions_shorten",
     "UPDATE browser_sessions SET expires_at = CAST($4 AS BIGINT) "
@@ -90,17 +85,6 @@ bool saml_tickets_take(struct db *db, struct arena *a, struct str hash, struct s
     return rows_change(db, a, &saml_ticket_take,
                        DB_ARGS(A_STR(hash), A_STR(provider_id), A_INT(now)), e) ||
            not_there(e);
-}
-
-bool saml_sessions_end(struct db *db, struct arena *a, const struct saml_ended *s, int64_t *n,
-                       struct err *e)
-{
-    struct db_rows r;
-    if (!db_run(db, a, &saml_sessions_delete,
-                DB_ARGS(A_STR(s->user_id), A_STR(s->provider_id), A_STR(s->session)), &r, e))
-        return false;
-    *n = r.n_affected;
-    return true;
 }
 
 bool saml_sessions_cap(struct db *db, struct arena *a, const struct saml_ended *s,

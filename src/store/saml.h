@@ -29,9 +29,6 @@ struct saml_ended {
     struct str provider_id, user_id;
     struct str session; /* the provider's name of one session; absent: all of them */
 };
-/* Ends the browser sessions that the provider proved. *n: how many. */
-bool saml_sessions_end(struct db *db, struct arena *a, const struct saml_ended *s, int64_t *n,
-                       struct err *e) must_use;
 /* The provider's session ends then: the browser sessions that it proved do too. */
 bool saml_sessions_cap(struct db *db, struct arena *a, const struct saml_ended *s,
                        int64_t expires_at, struct err *e) must_use;

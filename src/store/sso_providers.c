@@ -38,6 +38,9 @@ static const struct db_stmt sso_provider_update = {
 static const struct db_stmt sso_provider_delete = {
     "sso_provider_delete", "DELETE FROM sso_providers WHERE org_id = $1 AND id = $2", DB_WRITE,
     DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt sso_provider_groups_end = {
+    "sso_provider_groups_end", "DELETE FROM org_group_members WHERE org_id = $1 AND source = $2",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt sso_provider_sessions_end = {
     "sso_provider_sessions_end", "DELETE FROM browser_sessions WHERE proof = $1", DB_WRITE,
     DB_DURABLE | DB_INVALIDATES};
@@ -149,6 +152,7 @@ bool sso_providers_delete(struct db *db, struct arena *a, struct str org_id, str
     e = e ? e : &own;
     db_batch_init(&b, a);
     db_batch_add(&b, &sso_provider_delete, DB_ARGS(A_STR(org_id), A_STR(id)));
+    db_batch_add(&b, &sso_provider_groups_end, DB_ARGS(A_STR(org_id), A_STR(id)));
     db_batch_add(&b, &sso_provider_sessions_end, DB_ARGS(A_STR(id)));
     if (db_batch_run(db, &b, NULL, e))
         return true;

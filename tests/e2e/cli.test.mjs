@@ -107,6 +107,14 @@ test('doctor and migrate succeed, migrate again too', async () => {
     await fresh.end();
 });
 
+test('doctor says what is wrong', async () => {
+    const fresh = await prepareTulle();
+    const { code, stdout } = await fresh.cli(['doctor'], { env: { AUTH_CONFIG: '/does/not/exist.json' } });
+    assert.equal(code, 1);
+    assert.match(stdout, /^FAIL settings and keys AUTH_CONFIG: "\/does\/not\/exist\.json" cannot be read$/m);
+    await fresh.end();
+});
+
 test('serve refuses ill-formed settings with one line that names them', async () => {
     const fresh = await prepareTulle();
     assert.match(await failing(fresh, ['serve', '--no-such-flag']), /--no-such-flag/);

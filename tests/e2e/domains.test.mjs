@@ -76,6 +76,19 @@ test('another organization cannot prove a proven domain, nor use its proof', asy
     assert.equal((await tulle.use('ORGANIZATION_DOMAIN_LIST', {}, beta)).items[0].verified, false);
 });
 
+test('a domain that has come to somebody else is theirs, once the record of who had it is gone', async () => {
+    const old = await prove(beta, 'sold.test');
+    const { txt_name, txt_value } = await add(acme, 'sold.test');
+    dns.set(txt_name, old.txt_value, txt_value);
+    await tulle.refuse('ORGANIZATION_DOMAIN_VERIFY', { domain: 'sold.test' }, acme, 409);
+    dns.set(txt_name, txt_value);
+    assert.equal((await verify(acme, 'sold.test')).verified, true);
+    const before = (await tulle.use('ORGANIZATION_DOMAIN_LIST', {}, beta)).items.find(({ id }) => id === old.id);
+    assert.equal(before.verified, false);
+    await tulle.refuse('ORGANIZATION_DOMAIN_VERIFY', { domain: 'sold.test' }, beta, 422);
+    for (const org of [acme, beta]) await tulle.use('ORGANIZATION_DOMAIN_REMOVE', { domain: 'sold.test' }, org);
+});
+
 test('looking again: a record that is gone takes the proof with it, a resolver that fails does not', async () => {
     const item = await prove(beta, 'beta.test');
     for (const mode of ['refuse', 'nonsense']) {

@@ -208,6 +208,19 @@ test('a stream ends when its issuer is trusted no more', async () => {
     assert.equal(await status(bearer, url), 401);
 });
 
+test('a stream ends when the scope of its token stands for nothing any more', async () => {
+    const brief = await startSigner();
+    const { item } = await tulle.use('ORGANIZATION_ISSUER_CREATE', { name: 'Scoped', issuer: brief.issuer, jwks_uri: brief.jwks_uri, subject: { by: 'service_account', service_account_id: account.id } }, org);
+    const url = `${tulle.url}/mcp/hub/acme`, bearer = token({ iss: brief.issuer, aud: url });
+    const hello = await rpc(url, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } }, { key: bearer });
+    const stream = await open(url, { method: 'GET', key: bearer, headers: { accept: 'text/event-stream', 'mcp-session-id': hello.headers['mcp-session-id'] } });
+    assert.equal(stream.status, 200);
+    await tulle.use('ORGANIZATION_ISSUER_UPDATE', { issuer_id: item.id, required_scopes: ['more'] }, org);
+    await within(20_000, 'the end of the stream', stream.done);
+    assert.equal(await status(bearer, url), 403);
+    await tulle.use('ORGANIZATION_ISSUER_DELETE', { issuer_id: item.id }, org);
+});
+
 test('opaque tokens: their server is asked, what it says is judged here, and its silence is no yes', async () => {
     const asked = await startSigner();
     const secret = plant('introspection secret');

@@ -118,6 +118,10 @@ test('[233] administrators neither make nor fill groups of owners; owners by gro
     await refuse('ORGANIZATION_GROUP_MEMBER_ADD', { group_id: owners.id, email: cem.email }, 403, cem);
     await refuse('ORGANIZATION_GROUP_UPDATE', { group_id: owners.id, name: 'mine' }, 403, cem);
     await refuse('ORGANIZATION_GROUP_DELETE', { group_id: owners.id }, 403, cem);
+    await use('ORGANIZATION_SSO_UPDATE', { provider_id: idp.id, name: 'Corp by Cem' }, cem);
+    await use('ORGANIZATION_GROUP_UPDATE', { group_id: owners.id, mappings: [{ provider_id: idp.id, name: 'corp-owners' }] });
+    await refuse('ORGANIZATION_SSO_UPDATE', { provider_id: idp.id, issuer: 'https://cem.example' }, 403, cem);
+    await use('ORGANIZATION_SSO_UPDATE', { provider_id: idp.id, name: 'Corp' });
     await use('ORGANIZATION_GROUP_MEMBER_ADD', { group_id: owners.id, email: people.ann.email });
     await refuse('ORGANIZATION_MEMBER_REMOVE', { email: people.ann.email }, 403, cem);
     await refuse('ORGANIZATION_GROUP_MEMBER_REMOVE', { group_id: owners.id, email: people.ann.email }, 403, cem);

@@ -332,6 +332,19 @@ test('an account is made by whoever reads the address\'s mail; somebody who has 
     assert.equal(told.path, '/login');
 });
 
+test('a new account, made in another browser than asked for it, does not go on to where that one wanted', async () => {
+    for (const [name, isHere] of [['here', true], ['elsewhere', false]]) {
+        const asking = new Browser(tulle.url);
+        await asking.open('/signup?return_to=/account/identities');
+        await asking.submit('/signup', { email: `${name}@signup.example` });
+        const mail = await sink.next(`${name}@signup.example`);
+        const browser = isHere ? asking : new Browser(tulle.url);
+        await browser.open(mail.path);
+        const page = await browser.submit(mail.path, { name, password: plant(`the password of ${name} who signs up`) });
+        assert.equal(page.path === '/account/identities', isHere, page.path);
+    }
+});
+
 test('another address: nothing changes until its link is followed by the person; the old address hears of it', async () => {
     const person = await makePerson(tulle, 'kim@links.example');
     const browser = await signedIn(tulle, person);

@@ -11,6 +11,7 @@ import { makeSigner, signJwt } from './lib/jose.mjs';
 import { form, makeClient, makeOwner, makePerson } from './lib/oauth.mjs';
 import { guard } from './lib/secrets.mjs';
 import { startV1 } from './lib/servers.mjs';
+import { sql } from './lib/store.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
 const grantType = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -92,6 +93,8 @@ test('the scope and the resource may be narrowed, never widened', async () => {
     assert.equal((await present(jag({ scope: 'mcp mcp:read' }), { scope: 'mcp:read' })).body.scope, 'mcp:read');
     await assertRefused(bad({ scope: 'mcp:read' }), 'a wider scope', 'invalid_scope', { scope: 'mcp' });
     await assertRefused(bad({}), 'another resource', 'invalid_target', { resource: `${tulle.url}/mcp` });
+    for (const more of [{ scope: ['mcp:read'] }, { scope: null }, { resource: [connection.mcp] }, { resource: { is: connection.mcp } }])
+        await assertRefused(bad(more), `a limit that is no text ${JSON.stringify(more)}`.slice(0, 60), 'invalid_grant', { scope: 'mcp mcp:manage', resource: `${tulle.url}/mcp` });
 });
 
 test('[92] an ID token, or anything of another type, is no identity assertion', async () => {
@@ -142,6 +145,19 @@ test('[99] an assertion of one organization\'s provider reaches nothing of anoth
     const theirs = await makeMachine(other, 'Their program');
     const answer = await present(jag({ client_id: theirs.client_id, resource: foreign.mcp }), {}, theirs);
     assert.equal(answer.body.error, 'invalid_grant', 'their organization trusts no such provider');
+});
+
+test('an assertion about an operator of the installation gives what a member has', async () => {
+    assert.equal((await present(jag())).status, 200, 'there is an account');
+    sql(tulle, `UPDATE users SET is_operator = 1 WHERE email = '${person.email}'`);
+    const victim = await makePerson(tulle, 'victim@acme.example');
+    await tulle.use('ORGANIZATION_MEMBER_ADD', { email: victim.email, role: 'member' }, org);
+    const { status, body, text } = await present(jag({ resource: `${issuer}/mcp`, scope: 'mcp:manage' }));
+    assert.equal(status, 200, text);
+    const bearer = { key: guard(body.access_token, 'access token') };
+    assert.equal((await tulle.tool('USER_GET', {}, bearer)).status, 200);
+    assert.equal((await tulle.tool('USER_UPDATE', { user_id: victim.user_id, disabled: true }, bearer)).status, 403);
+    sql(tulle, `UPDATE users SET is_operator = 0 WHERE email = '${person.email}'`);
 });
 
 test('times, signatures and algorithms are judged', async () => {

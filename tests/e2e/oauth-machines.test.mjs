@@ -179,6 +179,22 @@ test('a client of an organization: its own people authorize it, its secret turns
     assert.equal((await rpc(connection.mcp, 'tools/list', {}, { key: answer.body.access_token })).status, 401);
 });
 
+test('a custom role that changes clients does not take over one that acts for an administrator', async () => {
+    const { item: boss } = await tulle.use('SERVICE_ACCOUNT_CREATE', { name: 'Boss', role: 'admin' }, org);
+    const { item: powerful } = await tulle.use('OAUTH_CLIENT_CREATE', { name: 'Powerful', service_account_id: boss.id, scopes: ['mcp:manage'] }, org);
+    const { item: role } = await tulle.use('ORGANIZATION_ROLE_CREATE', { name: 'Clients', statements: [{ on: 'org', tools: ['OAUTH_CLIENT_*'], effect: 'allow' }] }, org);
+    const keeper = await makePerson(tulle, 'keeper@acme.example');
+    await tulle.use('ORGANIZATION_MEMBER_ADD', { email: keeper.email, role: role.id }, org);
+    const key = await tulle.makeKey('acme', keeper.email);
+    const change = (client_id, more) => send(`${tulle.url}/api/tools/OAUTH_CLIENT_UPDATE`, { body: { client_id, ...more }, key });
+    for (const more of [{ rotate_secret: true }, { scopes: ['mcp', 'mcp:manage'] }, { redirect_uris: ['https://evil.example/cb'] }]) {
+        const refused = await change(powerful.id, more);
+        assert.equal(refused.status, 403, refused.text);
+    }
+    const own = await change(client.client_id, { name: 'Job of a member' });
+    assert.equal(own.status, 200, own.text);
+});
+
 test('deleting a service account ends its clients and keys', async () => {
     const { item } = await tulle.use('SERVICE_ACCOUNT_CREATE', { name: 'Short', role: 'admin' }, org);
     const made = await tulle.use('OAUTH_CLIENT_CREATE', { name: 'Short', service_account_id: item.id, scopes: ['mcp:manage'] }, org);

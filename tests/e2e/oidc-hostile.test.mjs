@@ -308,3 +308,63 @@ test('[204] GitHub says 200 with an error; an address that is not primary and ve
     assert.equal(github.seen.token.at(-1).form.client_secret, secret);
     assert.match(github.seen.userinfo.at(-1).authorization, /^Bearer at/);
 });
+
+test('the provider ends the sessions that it proved, by person or by session, and nobody else ends any', async () => {
+    const signIn = async (lies, at = liar, id = ids.Liar) => {
+        const { page, browser, user } = await attempt(at, id, { claims: lies, userinfo: { sub: 'ada' } });
+        assert.ok(user, page.text);
+        return browser;
+    };
+    const one = await signIn({ sid: 's1' }), two = await signIn({ sid: 's2' });
+    const elsewhere = await signIn({ email: 'ada2@example.test' }, other, ids.Other);
+    const day = 86_400;
+    const wrong = [
+        { iss: 'https://else.test' }, { aud: 'another' }, { exp: nowS() - day }, { exp: undefined }, { iat: nowS() - day }, { iat: nowS() + day }, { jti: undefined },
+        { nonce: 'n' }, { events: undefined }, { events: {} }, { events: { 'http://schemas.openid.net/event/backchannel-logout': true } },
+        { sub: undefined }, { sub: 7 }, { sub: '' }, { sid: ['s1'] },
+    ].map((lies) => liar.logout(home, ids.Liar, lies));
+    wrong.push(liar.logout(home, ids.Liar, {}, { header: { typ: 'at+jwt' } }), liar.logout(home, ids.Liar, {}, { header: { alg: 'none' }, sign: { signature: '' } }),
+        liar.logout(home, ids.Liar, {}, { sign: { key: makeKey(liar.keys[0].kid) } }), other.logout(home, ids.Liar), liar.logout(home, ids.Other));
+    for (const { send: post, token } of wrong) {
+        const answer = await post();
+        const what = Buffer.from(token.split('.')[1], 'base64url').toString();
+        assert.equal(answer.status, 400, what);
+        assert.deepEqual(await answer.json(), { error: 'invalid_request', error_description: 'the logout token was refused' }, what);
+    }
+    for (const browser of [one, two, elsewhere]) assert.ok(await sessionOf(browser), 'nobody was signed out by a lie');
+
+    const bySession = liar.logout(home, ids.Liar, { sid: 's1', sub: undefined });
+    const answer = await bySession.send();
+    assert.equal(answer.status, 200, await answer.text());
+    assert.match(answer.headers.get('cache-control'), /no-store/);
+    assert.equal(await sessionOf(one), null);
+    assert.ok(await sessionOf(two));
+    assert.equal((await bySession.send()).status, 400, 'a token works once');
+    assert.equal((await liar.logout(home, ids.Liar, { sub: 'nobody-we-know' }).send()).status, 200);
+    assert.ok(await sessionOf(two));
+    assert.equal((await liar.logout(home, ids.Liar).send()).status, 200);
+    assert.equal(await sessionOf(two), null);
+    assert.ok(await sessionOf(elsewhere), 'another provider proved that one');
+});
+
+test('who leaves while a provider does not answer costs a worker nothing', async () => {
+    const deaf = await new LyingProvider().start();
+    let asked;
+    const arrived = new Promise((resolve) => (asked = resolve));
+    deaf.plan = { '/.well-known/openid-configuration': () => asked() };
+    const one = await startTulle({ env: { WORKERS: '1', AUTH_CONFIG: authConfig({ socialProviders: {
+        deaf: { issuer: deaf.issuer, clientId: 'tulle', clientSecret: secret, name: 'Deaf' } } }) } });
+    try {
+        const [{ id }] = sql(one, 'SELECT id FROM sso_providers');
+        const leaving = new AbortController();
+        const left = fetch(`http://localhost:${one.port}/auth/oidc/${id}/start`, { redirect: 'manual', signal: leaving.signal }).catch(() => 'left');
+        await arrived;
+        leaving.abort();
+        assert.equal(await left, 'left');
+        const answer = await fetch(`http://localhost:${one.port}/login`, { signal: AbortSignal.timeout(5_000) });
+        assert.equal(answer.status, 200);
+    } finally {
+        await one.kill9();
+        await deaf.end();
+    }
+});

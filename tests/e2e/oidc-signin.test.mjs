@@ -35,7 +35,7 @@ before(async () => {
     corp = (await tulle.use('ORGANIZATION_SSO_CREATE', { type: 'oidc', name: 'Corp', issuer, client_id: 'corp', client_secret: secret,
         scopes: ['openid', 'email', 'profile', 'groups'], group_roles: { 'tulle-admins': 'admin' } }, acme)).item;
     const client = (client_id, more = {}) => ({ client_id, client_secret: secret, redirect_uris: [`${home}/auth/oidc/${ids[client_id] ?? corp.id}/callback`], ...more });
-    await provider.setClients([client('basic'), client('corp'), client('strict'), client('post', { token_endpoint_auth_method: 'client_secret_post' }),
+    await provider.setClients([client('basic', { backchannel_logout_uri: `${tulle.url}/auth/oidc/${ids.basic}/backchannel_logout` }), client('corp'), client('strict'), client('post', { token_endpoint_auth_method: 'client_secret_post' }),
         { ...client('public'), client_secret: undefined, token_endpoint_auth_method: 'none' },
         ...['PS256', 'ES256', 'ES384', 'EdDSA'].map((alg) => client(alg.toLowerCase(), { id_token_signed_response_alg: alg }))]);
 });
@@ -65,6 +65,17 @@ test('every client authentication and signature signs the same person in', async
         first ??= user.id;
         assert.equal(user.id, first, 'by the verified address');
     }
+});
+
+test('who signs out at the provider is signed out here', async () => {
+    const alice = new Traveller(home), again = new Traveller(home);
+    await signIn(alice, ids.basic, 'alice');
+    await signIn(again, ids.public, 'alice');
+    assert.ok(await userOf(alice) && await userOf(again));
+    const told = await provider.logout({ client_id: 'basic', sub: 'alice', sid: 'any' });
+    assert.equal(told.status, 200, await told.text());
+    await until('the session ends', async () => await userOf(alice) === null);
+    assert.ok(await userOf(again), 'the provider said so of one client');
 });
 
 test('a signature of another kind than the configured ones is refused', async () => {

@@ -8,7 +8,8 @@ import { Dns } from './lib/dns.mjs';
 import { form, makeClient, makeOwner, makePerson, obtainTokens, pkce, refresh, request, signedIn } from './lib/oauth.mjs';
 import { LyingProvider, Traveller } from './lib/sso.mjs';
 import { startTulle } from './lib/tulle.mjs';
-import { guard } from './lib/secrets.mjs';
+import { guard, plant } from './lib/secrets.mjs';
+import { sql } from './lib/store.mjs';
 
 let tulle, home, clock, dns, provider;
 const secret = guard('c1ient-secret-of-policies', 'client secret of a provider');
@@ -39,8 +40,8 @@ async function byCookie(browser, name, args = {}) {
 }
 
 /** An organization with a provider of its own whose domain is proven. */
-async function withProvider(slug) {
-    const org = await makeOwner(tulle, slug);
+async function withProvider(slug, ...flags) {
+    const org = await makeOwner(tulle, slug, ...flags);
     const { item: idp } = await tulle.use('ORGANIZATION_SSO_CREATE', { type: 'oidc', name: 'Corp', issuer: provider.issuer, client_id: 'tulle', client_secret: secret }, org);
     const { item: domain } = await tulle.use('ORGANIZATION_DOMAIN_ADD', { domain: `${slug}.example`, provider_id: idp.id }, org);
     dns.set(domain.txt_name, domain.txt_value);
@@ -144,6 +145,65 @@ test('two factors: what one factor proved is refused, a provider that says it ch
     assert.match(html, /two factors/);
     const strong = await throughProvider(org, org.email, { amr: ['pwd', 'mfa'] });
     assert.equal((await byCookie(strong, 'ORGANIZATION_GET', { organization_id: org.org_id })).status, 200);
+});
+
+/** What an organization's own provider proves of an operator who is a member elsewhere, too, by two factors. */
+async function operatorThrough(slug) {
+    const org = await withProvider(slug, '--operator');
+    const other = await makeOwner(tulle, `not-${slug}`);
+    await tulle.use('ORGANIZATION_MEMBER_ADD', { email: org.email, role: 'member' }, other);
+    return { org, other, browser: await throughProvider(org, org.email, { amr: ['pwd', 'mfa'] }) };
+}
+
+test('what an organization\'s provider proves is no operator: not by cookie, by token or by a key made with it', async () => {
+    const { org, browser } = await operatorThrough('reach');
+    const victim = await makePerson(tulle, 'victim@reach.example');
+    await tulle.use('ORGANIZATION_MEMBER_ADD', { email: victim.email, role: 'member' }, org);
+    const stop = { user_id: victim.user_id, disabled: true };
+    assert.equal((await byCookie(browser, 'USER_UPDATE', stop)).status, 403);
+    const client = await makeClient(tulle);
+    const { access_token } = await obtainTokens(tulle, browser, client, { scope: 'mcp:manage', resource: `${tulle.url}/mcp` });
+    assert.equal((await tulle.tool('USER_UPDATE', stop, { key: access_token })).status, 403);
+    const named = { organization_id: org.org_id };
+    const made = await byCookie(browser, 'API_KEY_CREATE', { ...named, name: 'k' });
+    assert.equal(made.status, 403, made.html);
+    const key_id = (await tulle.use('API_KEY_LIST', {}, org)).items[0].id;
+    assert.equal((await byCookie(browser, 'API_KEY_ROTATE', { ...named, key_id })).status, 403);
+    assert.equal((await tulle.tool('USER_UPDATE', { ...stop, disabled: false }, org)).status, 200, 'with a key from elsewhere they are');
+});
+
+test('a session that an organization\'s provider proved changes the password, and is still good there only', async () => {
+    const { org, browser } = await operatorThrough('stay');
+    const slugs = async () => (await browser.session()).organizations.map(({ slug }) => slug);
+    assert.deepEqual(await slugs(), ['stay']);
+    await browser.open('/account');
+    const page = await browser.submit('/account/password', { current: org.password, password: plant('the next password of stay') });
+    assert.match(page.text, /password is changed/);
+    assert.deepEqual(await slugs(), ['stay']);
+});
+
+test('with such a session nobody removes other identities, accepts other invitations or adds an app beside a passkey', async () => {
+    const { org, other, browser } = await operatorThrough('keep');
+    sql(tulle, `INSERT INTO identities (id, provider_id, issuer, subject, org_id, user_id, email, created_at, last_used_at)
+        SELECT 'idn_theirs', provider_id, 'https://else.example', 'x', '${other.org_id}', user_id, email, created_at + 1, created_at
+        FROM identities WHERE user_id = '${org.user_id}'`);
+    await browser.open('/account/identities');
+    assert.equal((await browser.submit('/account/identities', {}, { having: { identity_id: 'idn_theirs' } })).status, 403);
+    assert.equal(sql(tulle, `SELECT id FROM identities WHERE user_id = '${org.user_id}'`).length, 2);
+
+    const third = await makeOwner(tulle, 'third-of-keep');
+    const { url } = await tulle.use('ORGANIZATION_INVITATION_CREATE', { email: org.email, role: 'member' }, third);
+    const { pathname } = new URL(url);
+    await browser.open(pathname);
+    assert.equal((await browser.submit(pathname)).status, 403);
+    const { items } = await tulle.use('ORGANIZATION_MEMBER_LIST', {}, third);
+    assert.deepEqual(items.map(({ email }) => email), [third.email]);
+
+    sql(tulle, `INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, is_backup_eligible, is_backed_up, name, created_at)
+        VALUES ('pk_keep', '${org.user_id}', 'keep', 'keep', 0, 0, 0, 'Mine', 1)`);
+    await browser.open('/account/security');
+    assert.equal((await browser.submit('/account/security/app')).status, 403);
+    assert.deepEqual(sql(tulle, `SELECT user_id FROM user_totp WHERE user_id = '${org.user_id}'`), []);
 });
 
 test('the device flow: a decision counts only while its proof does', async () => {

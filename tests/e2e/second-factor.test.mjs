@@ -239,6 +239,16 @@ test('row 220: a password link does not lead around the second factor', async ()
     assert.equal((await enter(browser, otp(person.seed))).path, '/account');
 });
 
+test('a new password ends what the old one began', async () => {
+    const person = await withApp('begun');
+    const begun = await firstFactor(person);
+    await person.browser.open('/account');
+    const page = await person.browser.submit('/account/password', { current: person.password, password: plant('the next password of begun') });
+    assert.match(page.text, /password is changed/);
+    assert.equal((await enter(begun, otp(person.seed))).path, '/login');
+    assert.equal(await isIn(begun), false);
+});
+
 test('a pending sign-in is of one browser and for ten minutes', async () => {
     const person = await withApp('pending');
     const browser = await firstFactor(person);

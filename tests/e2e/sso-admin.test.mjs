@@ -6,6 +6,7 @@ import { Dns } from './lib/dns.mjs';
 import { send } from './lib/http.mjs';
 import { makeClient, makeOwner, makePerson, obtainTokens, pkce, request, signedIn } from './lib/oauth.mjs';
 import { LyingProvider, Traveller } from './lib/sso.mjs';
+import { sql } from './lib/store.mjs';
 import { startTulle } from './lib/tulle.mjs';
 import { guard } from './lib/secrets.mjs';
 
@@ -46,6 +47,8 @@ test('a provider is made, shown without its secret, changed, and removed', async
     assert.deepEqual({ ...shown }, { ...item });
     for (const [name, args] of [['ORGANIZATION_SSO_LIST', {}], ['ORGANIZATION_SSO_GET', { provider_id: item.id }], ['ORGANIZATION_AUDIT_LIST', {}]])
         assert.ok(!(await tulle.tool(name, args, acme)).text.includes(secret), name);
+    for (const elsewhere of [{ issuer: 'https://else.example' }, { token_endpoint: 'https://else.example/token' }])
+        await tulle.refuse('ORGANIZATION_SSO_UPDATE', { provider_id: item.id, ...elsewhere }, acme, 422); // the secret would go there
     const { item: changed } = await tulle.use('ORGANIZATION_SSO_UPDATE', { provider_id: item.id, name: 'Corporation', enabled: false, claims: null, default_role: 'admin' }, acme);
     assert.deepEqual([changed.name, changed.enabled, changed.claims, changed.default_role, changed.client_id, changed.has_client_secret],
         ['Corporation', false, undefined, 'admin', 'tulle', true]);
@@ -180,6 +183,17 @@ test('[202] what an organization\'s provider proved counts there only, for someb
         const { status, html } = await tool(name, { organization_id: acme.org_id, ...args });
         assert.equal(status, 403, `${name}: ${html}`);
     }
+    // The ways into the account that others gave stay: what is left may not be this provider alone.
+    const other = await make(acme, provider);
+    const identity_id = `idn_${'5'.repeat(32)}`;
+    sql(tulle, `INSERT INTO identities (id, provider_id, issuer, subject, org_id, user_id, email, created_at, last_used_at)
+        VALUES ('${identity_id}', '${other.id}', '${provider.issuer}', 'both', '${acme.org_id}', '${both.user_id}', '${both.email}', 1, 1)`);
+    await browser.open('/account/identities');
+    const { csrf_token } = browser.page.form('/account/identities').fields;
+    const removed = await browser.request('/account/identities', { method: 'POST', body: new URLSearchParams({ csrf_token, identity_id }).toString() });
+    assert.equal(removed.status, 403, removed.text);
+    assert.equal(sql(tulle, `SELECT id FROM identities WHERE user_id = '${both.user_id}'`).length, 2);
+    await tulle.use('ORGANIZATION_SSO_DELETE', { provider_id: other.id }, acme);
     // At consent there is nothing of the other organization, only the way to sign in for it.
     const client = await makeClient(tulle);
     const at = await browser.open(`/oauth/authorize?${request(client, pkce(), { scope: 'mcp:manage' })}`);

@@ -2,9 +2,11 @@
 #include "unit/tenant_fixture.h"
 
 #include "store/browser_sessions.h"
+#include "store/groups.h"
 #include "store/identities.h"
 #include "store/invitations.h"
 #include "store/members.h"
+#include "store/roles.h"
 #include "store/sso_providers.h"
 #include "store/sso_states.h"
 
@@ -67,6 +69,50 @@ static void provider_body(struct fixture *f)
 static void a_provider_is_one_organizations_or_the_installations(unused_arg void **state)
 {
     with_store(provider_body);
+}
+
+static size_t role_count(struct fixture *f, const struct tenant *t, struct str user)
+{
+    struct role *roles;
+    size_t n;
+    OK(f, roles_of_member(f->db, f->a, t->org, user, &roles, &n, &f->e));
+    return n;
+}
+
+static void deleted_body(struct fixture *f)
+{
+    struct tenant t = make_tenant(f, "aaa");
+    struct sso_provider p = provider_make(f, t.org, NULL);
+    struct str bob = make_user(f, "bob@x.example"), grp = new_id(f, "grp"), *ids;
+    const struct group group = {
+        .id = grp, .name = STR("G"), .roles = t.role, .created_at = NOW, .updated_at = NOW};
+    const struct groups_by_provider said = {.org_id = t.org,
+                                            .user_id = bob,
+                                            .provider_id = p.id,
+                                            .group_ids = &grp,
+                                            .n_groups = 1,
+                                            .roles = STR(""),
+                                            .now = NOW};
+    const struct str where[2] = {t.org, grp};
+    size_t n;
+    OK(f, members_add(f->db, f->a, t.org, bob, STR("member"), NOW, &f->e));
+    OK(f, groups_insert(f->db, f->a, t.org, &group, &f->e));
+    OK(f, groups_set_by_provider(f->db, f->a, &said, &f->e));
+    assert_int_equal(role_count(f, &t, bob), 1);
+    OK(f, sso_providers_delete(f->db, f->a, t.org, p.id, &f->e));
+    assert_int_equal(role_count(f, &t, bob), 0);
+    OK(f, groups_member_ids(f->db, f->a, t.org, grp, &ids, &n, &f->e));
+    assert_int_equal(n, 0);
+    /* A sign-in that was on its way writes what the provider said after it is gone. */
+    OK(f, groups_set_by_provider(f->db, f->a, &said, &f->e));
+    assert_int_equal(role_count(f, &t, bob), 0);
+    OK(f, groups_member_add(f->db, f->a, where, bob, STR(""), NOW, &f->e));
+    assert_int_equal(role_count(f, &t, bob), 1);
+}
+
+static void a_deleted_provider_gives_nothing_by_groups_any_more(unused_arg void **state)
+{
+    with_store(deleted_body);
 }
 
 static void session_make(struct fixture *f, struct str user, struct str proof, const char *id)
@@ -228,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_provider_is_one_organizations_or_the_installations),
+        cmocka_unit_test(a_deleted_provider_gives_nothing_by_groups_any_more),
         cmocka_unit_test(an_identity_is_one_accounts_and_ends_with_what_it_proved),
         cmocka_unit_test(account_identity_and_membership_come_together_or_not_at_all),
         cmocka_unit_test(a_sign_in_begun_is_good_once_in_its_browser),

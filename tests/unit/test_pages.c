@@ -59,7 +59,7 @@ static void rows_repeat_and_see_the_values_around_them(unused_arg void **state)
     const struct page_value first[] = {{.name = "session_agent", .text = STR("<One>")},
                                        {.name = "is_current", .text = STR("1")},
                                        {.name = NULL}};
-    const struct page_value second[] = {{.name = "session_agent", .text = STR("Two")},
+    const struct page_value second[] = {{.name = "session_agent", .text = STR("Another browser")},
                                         {.name = "session_id", .text = STR("ses_2")},
                                         {.name = NULL}};
     const struct page_row rows[] = {{first}, {second}};
@@ -67,7 +67,7 @@ static void rows_repeat_and_see_the_values_around_them(unused_arg void **state)
                                         {.name = "csrf_token", .text = STR("tok")},
                                         {.name = NULL}};
     struct str page = rendered("account", values);
-    size_t one = str_find(page, STR("&lt;One&gt;")), two = str_find(page, STR("Two"));
+    size_t one = str_find(page, STR("&lt;One&gt;")), two = str_find(page, STR("Another browser"));
     assert_true(one != SIZE_MAX && two != SIZE_MAX && one < two);
     assert_true(has(page, "value=\"ses_2\""));
     assert_true(has(str_slice(page, two, SIZE_MAX), "value=\"tok\""));
@@ -81,8 +81,15 @@ static void every_template_renders_with_nothing_given(unused_arg void **state)
             continue;
         struct str page = rendered(page_files[i].name, none);
         assert_true(str_ends(str_trim(page), STR("</html>")));
-        assert_false(has(page, "{{") || has(page, "<script") || has(page, "style=\"") ||
-                     has(page, "@style"));
+        assert_false(has(page, "{{") || has(page, "@style") || has(page, "@passkey"));
+        /* Programs that show mail know no style sheets of ours. */
+        assert_true(str_eq(str_c(page_files[i].name), STR("mail")) || !has(page, "style=\""));
+        /* Scripts are files of our own, never text of the page. */
+        size_t at;
+        while ((at = str_find(page, STR("<script"))) != SIZE_MAX) {
+            page = str_slice(page, at + strlen("<script"), SIZE_MAX);
+            assert_true(str_starts(page, STR(" src=\"/assets/passkey.")));
+        }
     }
 }
 
@@ -91,16 +98,16 @@ static struct str header(const struct rig *r, struct str name)
     return http_header_get(r->set, r->n_set, name);
 }
 
-static void answer_carries(struct str form_action, const char *expected)
+static void page_carries(const char *name, struct str form_action, const char *expected)
 {
     struct rig r;
     struct arena *a = arena_new(4 * 1024 * 1024);
     const struct page_value none[] = {{.name = NULL}};
     rig_begin(&r, a, NULL);
-    page_answer(&r.rq, 200, "login", none, form_action);
+    page_answer(&r.rq, 200, name, none, form_action);
     assert_int_equal(r.status, 200);
     struct str csp = header(&r, STR("Content-Security-Policy"));
-    assert_true(has(csp, "default-src 'none'; style-src 'self'; img-src 'self'; form-action "));
+    assert_true(str_starts(csp, STR("default-src 'none'; style-src 'self'; img-src 'self'; ")));
     assert_true(has(csp, expected));
     assert_true(has(csp, "; frame-ancestors 'none'; base-uri 'none'"));
     assert_str(header(&r, STR("X-Frame-Options")), "DENY");
@@ -108,6 +115,18 @@ static void answer_carries(struct str form_action, const char *expected)
     assert_str(header(&r, STR("X-Content-Type-Options")), "nosniff");
     rig_end(&r);
     arena_end(a);
+}
+
+static void answer_carries(struct str form_action, const char *expected)
+{
+    page_carries("logout", form_action, expected);
+}
+
+static void only_pages_with_a_script_may_run_one(unused_arg void **state)
+{
+    page_carries("logout", STR_NONE, "img-src 'self'; form-action 'self';");
+    page_carries("login", STR_NONE,
+                 "img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self';");
 }
 
 static void a_page_is_strict_about_scripts_frames_and_forms(unused_arg void **state)
@@ -172,6 +191,7 @@ int main(void)
         cmocka_unit_test(rows_repeat_and_see_the_values_around_them),
         cmocka_unit_test(every_template_renders_with_nothing_given),
         cmocka_unit_test(a_page_is_strict_about_scripts_frames_and_forms),
+        cmocka_unit_test(only_pages_with_a_script_may_run_one),
         cmocka_unit_test(a_form_action_cannot_write_its_own_policy),
         cmocka_unit_test(an_error_page_has_the_status_and_no_markup_of_the_message),
         cmocka_unit_test(assets_are_found_by_their_full_name_only),

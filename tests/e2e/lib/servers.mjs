@@ -111,5 +111,8 @@ export const startForeignIssuer = () => start('servers/foreign_issuer.mjs', [], 
 /** npm oidc-provider as an identity provider (servers/openid_provider.mjs); its origin is its issuer. */
 export async function startOpenIdProvider() {
     const server = await start('servers/openid_provider.mjs', [], { path: '/', patience: 60_000 });
-    return Object.assign(server, { setClients: (clients) => fetch(`${server.origin}/_clients`, { method: 'PUT', body: JSON.stringify(clients) }) });
+    return Object.assign(server, {
+        setClients: (clients) => fetch(`${server.origin}/_clients`, { method: 'PUT', body: JSON.stringify(clients) }),
+        logout: (whom) => fetch(`${server.origin}/_logout`, { method: 'PUT', body: JSON.stringify(whom) }),
+    });
 }

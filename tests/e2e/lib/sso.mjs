@@ -62,6 +62,15 @@ export class LyingProvider {
         return signed(claims, header, { key: this.keys[0], ...how });
     }
 
+    /** That somebody signed out, with lies; sent over the back channel. */
+    logout(home, providerId, lies = {}, { header, sign: how } = {}) {
+        const claims = { iss: this.issuer, aud: 'tulle', sub: 'ada', iat: nowS(), exp: nowS() + 120, jti: randomBytes(8).toString('hex'),
+            events: { 'http://schemas.openid.net/event/backchannel-logout': {} }, ...lies };
+        const token = signed(claims, { typ: 'logout+jwt', ...header }, { key: this.keys[0], ...how });
+        const send = () => fetch(`${home}/auth/oidc/${providerId}/backchannel_logout`, { method: 'POST', body: new URLSearchParams({ logout_token: token }) });
+        return { send, token };
+    }
+
     async answer(req, res) {
         const json = (status, value) => res.writeHead(status, { 'content-type': 'application/json' }).end(typeof value === 'string' ? value : JSON.stringify(value));
         const path = new URL(req.url, this.issuer).pathname;

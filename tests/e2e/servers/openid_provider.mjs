@@ -1,5 +1,5 @@
 // The certified npm oidc-provider as somebody's identity provider. Who signs in is chosen by login_hint; everybody consents.
-// PORT in the environment; PUT /_clients sets the clients (JSON: their metadata). Prints "listening PORT".
+// PORT in the environment; PUT /_clients sets the clients (JSON: their metadata), PUT /_logout {client_id, sub, sid} tells a client. Prints "listening PORT".
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
@@ -22,9 +22,11 @@ const configuration = (clients) => ({
     jwks: { keys },
     enabledJWA: { idTokenSigningAlgValues: algorithms },
     pkce: { required: () => true },
-    features: { devInteractions: { enabled: false } },
+    features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
     scopes: ['openid', 'profile', 'email', 'groups'],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
+    // Its own guard refuses loopback addresses, where its clients are here.
+    fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
     cookies: { keys: ['k'] },
     ttl: { IdToken: 300, AccessToken: 300, Session: 300, Grant: 300, Interaction: 300, AuthorizationCode: 60 },
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...people[id] }) }),
@@ -51,9 +53,15 @@ function begin(clients) {
 
 begin([]);
 const server = createServer(async (req, res) => {
-    if (req.url !== '/_clients') return handle(req, res);
+    if (!req.url.startsWith('/_')) return handle(req, res);
     let text = '';
     for await (const chunk of req) text += chunk;
-    begin(JSON.parse(text));
+    if (req.url === '/_clients') {
+        begin(JSON.parse(text));
+    } else {
+        const { client_id, sub, sid } = JSON.parse(text);
+        const client = await provider.Client.find(client_id);
+        await client.backchannelLogout(sub, sid).catch((error) => (res.statusCode = 500, res.write(error.message)));
+    }
     res.end();
 }).listen(port, '127.0.0.1', () => console.log(`listening ${server.address().port}`));

@@ -247,6 +247,26 @@ static bool kept_get(struct http_request *rq, struct str url, struct oauth_clien
     return *is_kept || e->code == ERR_NOT_FOUND;
 }
 
+static bool is_recent(const struct oauth_client *kept, int64_t min_fetched_at)
+{
+    return kept->fresh_until > clock_wall_ms() && kept->fetched_at >= min_fetched_at;
+}
+
+/* In the caller's turn. Another's may have ended while the caller looked, so it looks once more. */
+static bool turn_use(struct http_request *rq, struct str url, int64_t min_fetched_at,
+                     struct oauth_client *out, struct err *e)
+{
+    struct oauth_client kept;
+    bool is_kept;
+    bool is_good = kept_get(rq, url, &kept, &is_kept, e);
+    if (is_good && !(is_kept && is_recent(&kept, min_fetched_at)))
+        return document_refresh(rq, url, is_kept ? &kept : NULL, out, e);
+    document_turn_end(url, NULL, clock_mono_ms());
+    if (is_good)
+        *out = kept;
+    return is_good;
+}
+
 /* min_fetched_at: what was fetched before that is not good enough, however fresh. */
 static bool document_find(struct http_request *rq, struct str url, int64_t min_fetched_at,
                           struct oauth_client *out, struct err *e)
@@ -258,13 +278,13 @@ static bool document_find(struct http_request *rq, struct str url, int64_t min_f
     if (!client_document_check_id(url, e) || !uri_parse(url, &u))
         return false;
     while (kept_get(rq, url, &kept, &is_kept, e)) {
-        if (is_kept && kept.fresh_until > clock_wall_ms() && kept.fetched_at >= min_fetched_at) {
+        if (is_kept && is_recent(&kept, min_fetched_at)) {
             *out = kept;
             return true;
         }
         enum document_turn turn = document_turn_take(url, u.host, clock_mono_ms(), e);
         if (turn == DOCUMENT_FETCH)
-            return document_refresh(rq, url, is_kept ? &kept : NULL, out, e);
+            return turn_use(rq, url, min_fetched_at, out, e);
         if (turn != DOCUMENT_WAIT && is_kept && kept.fetched_at + KEPT_MS > clock_wall_ms()) {
             *out = kept;
             return true;

@@ -27,8 +27,9 @@ struct str hop_id_fresh(struct arena *a, int worker)
 {
     static _Thread_local uint64_t next;
     char of_worker[STR_I64_SIZE], of_request[STR_I64_SIZE];
+    next++;
     return ARENA_JOIN(a, STR("\"c"), str_i64(of_worker, worker), STR("-"),
-                      str_i64(of_request, (int64_t)++next), STR("\""));
+                      str_i64(of_request, (int64_t)next), STR("\""));
 }
 
 bool hop_id_same(struct arena *a, struct str x, struct str y)

@@ -48,6 +48,7 @@ struct fiber {
 
 static _Thread_local struct fiber *current;
 static _Thread_local struct context thread_context;
+static _Thread_local struct fiber_pause *pauses; /* of the fiber that runs */
 static atomic_int live;
 
 /* ---- switching ---- */
@@ -93,10 +94,21 @@ static void fiber_free(struct fiber *f)
     metric_add(M_FIBERS, -1);
 }
 
+/* Before another fiber runs on this thread: also when this one starts it. */
+static void pauses_run(void)
+{
+    while (pauses) {
+        struct fiber_pause *p = pauses;
+        fiber_pause_drop(p);
+        p->fn(p);
+    }
+}
+
 /* Runs f until it parks or ends. */
 static void fiber_resume(struct fiber *f)
 {
     struct fiber *before = current;
+    pauses_run();
     f->resumer = before ? &before->context : &thread_context;
 #ifdef FIBER_TSAN
     if (!before)
@@ -104,6 +116,7 @@ static void fiber_resume(struct fiber *f)
 #endif
     current = f;
     context_switch(f->resumer, &f->context, false);
+    pauses_run();
     current = before;
     if (f->has_ended)
         fiber_free(f);
@@ -197,6 +210,26 @@ struct fiber *fiber_self(void)
 struct loop *fiber_loop(void)
 {
     return current ? current->loop : NULL;
+}
+
+void fiber_pause_add(struct fiber_pause *p)
+{
+    if (p->is_added)
+        return;
+    p->is_added = true;
+    p->next = pauses;
+    pauses = p;
+}
+
+void fiber_pause_drop(struct fiber_pause *p)
+{
+    if (!p->is_added)
+        return;
+    struct fiber_pause **at = &pauses;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    p->is_added = false;
 }
 
 int fiber_count(void)

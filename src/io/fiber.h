@@ -49,6 +49,17 @@ bool fiber_sleep_until(int64_t mono_ms, struct err *e) must_use;
 /* Lets other fibers and the loop have a turn. Not a wait: cancellation only makes it shorter. */
 void fiber_yield(void);
 
+/* fn(pause) runs once, when the calling fiber next parks or ends: gives back what must not be held
+ * across a wait. Zero-initialise; the caller's until then. Adding one that waits already, and
+ * dropping one that does not, change nothing. Only in a fiber. */
+struct fiber_pause {
+    struct fiber_pause *next;
+    void (*fn)(struct fiber_pause *p);
+    bool is_added;
+};
+void fiber_pause_add(struct fiber_pause *p);
+void fiber_pause_drop(struct fiber_pause *p);
+
 int fiber_count(void); /* live fibers of the process */
 /* Runs fn(arg) in a fiber of a fresh loop on this thread and returns when it has returned: command
  * line and tests. */

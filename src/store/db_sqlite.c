@@ -52,8 +52,17 @@ static void lite_close(struct db_store *base)
     free(s);
 }
 
+/* SQLite counts its memory under one lock for all threads: workers and writers then wait for each
+ * other at every allocation (sqlite.org/malloc.html 3.3). */
+static void memory_is_not_counted(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static struct db_store *lite_open(const struct db_config *c, struct err *e)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, memory_is_not_counted);
     struct lite_store *s = calloc(1, sizeof *s);
     if (!s) {
         err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -85,6 +94,44 @@ static struct db *lite_attach(struct db_store *base, struct loop *l, struct err 
     return &db->base;
 }
 
+static const struct db_stmt reads_begin_stmt = {"begin_reads", "BEGIN", DB_READ, 0};
+static const struct db_stmt reads_end_stmt = {"end_reads", "COMMIT", DB_READ, 0};
+
+static void reads_end(struct lite_db *db)
+{
+    struct err e;
+    struct lite_conn *c = &db->reader[LITE_MAIN];
+    if (!db->is_reading)
+        return;
+    fiber_pause_drop(&db->pause);
+    db->is_reading = false;
+    c->deadline_ms = INT64_MAX;
+    if (db_sqlite_conn_in_transaction(c) &&
+        !db_sqlite_conn_run(c, NULL, &reads_end_stmt, DB_NO_ARGS, NULL, &e))
+        db_sqlite_conn_close(c); /* opened anew by the next read */
+}
+
+static void on_pause(struct fiber_pause *p)
+{
+    reads_end(CONTAINER_OF(p, struct lite_db, pause));
+}
+
+/* What a fiber reads without a wait in between, it reads in one transaction: SQLite takes its locks
+ * and looks whether its pages still hold once, not once a statement. It ends before anything can
+ * have changed that the fiber may rely on: with every wait, and when the epoch has moved. */
+static void reads_begin(struct lite_db *db)
+{
+    struct err e;
+    if (db->is_reading || !fiber_self())
+        return;
+    db->pause.fn = on_pause;
+    db->read_epoch = db_epoch(db->base.store);
+    db->is_reading =
+        db_sqlite_conn_run(&db->reader[LITE_MAIN], NULL, &reads_begin_stmt, DB_NO_ARGS, NULL, &e);
+    if (db->is_reading)
+        fiber_pause_add(&db->pause);
+}
+
 /* Batches that a waiter gave up on may still be with the writer. In a fiber their way back is
    awaited; after the loop has ended only the writer's last touch is, and what it posted to the loop
    is freed here. */
@@ -92,6 +139,7 @@ static void lite_detach(struct db *base)
 {
     struct lite_db *db = CONTAINER_OF(base, struct lite_db, base);
     struct lite_store *s = lite_store_of(base->store);
+    reads_end(db);
     if (fiber_self() && !list_is_empty(&db->open)) {
         struct fiber_wait drained = {0};
         struct err e;
@@ -104,6 +152,7 @@ static void lite_detach(struct db *base)
         db->drained = NULL;
         fiber_shield(false);
     }
+    db_sqlite_writes_flush(db);
     pthread_mutex_lock(&s->lock);
     while (db->n_in_writer)
         pthread_cond_wait(&s->posted, &s->lock);
@@ -210,10 +259,14 @@ bool db_sqlite_read(struct db *base, struct arena *a, const struct db_stmt *s, s
     struct lite_db *db = CONTAINER_OF(base, struct lite_db, base);
     enum lite_file f = file_of(s);
     struct lite_conn *c = &db->reader[f];
+    if (db->read_epoch != db_epoch(base->store))
+        reads_end(db);
     if (!c->handle &&
         !db_sqlite_conn_open(c, lite_store_of(base->store)->path[f], LITE_READER, 0, e))
         return false;
     c->deadline_ms = clock_mono_ms() + LIMIT_DB_MS;
+    if (f == LITE_MAIN)
+        reads_begin(db);
     if (db_sqlite_conn_run(c, a, s, args, out, e))
         return true;
     /* A lock lasts moments only, but a loop never waits for one. */

@@ -76,17 +76,17 @@ struct lite_writer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct lite_write *first, *last; /* under lock, with the next two */
-    size_t n_queued;
-    bool is_stopping;
-    bool is_started, is_full; /* its own thread's: synchronous=FULL is set */
+    struct lite_write *first, *last; /* under lock */
+    atomic_size_t n_queued;          /* changed under lock */
+    bool is_stopping;                /* under lock */
+    bool is_started, is_full;        /* its own thread's: synchronous=FULL is set */
     int64_t data_version, polled_ms;
 };
 bool db_sqlite_writer_start(struct lite_writer *w, struct lite_store *s, const char *path,
                             struct err *e) must_use;
 void db_sqlite_writer_stop(struct lite_writer *w); /* after all that is queued */
-/* ERR_UNAVAILABLE when the queue is full. */
-bool db_sqlite_writer_push(struct lite_writer *w, struct lite_write *q, struct err *e) must_use;
+/* Hands the writers what this thread's fibers wrote since the last time: one wake, one commit. */
+void db_sqlite_writes_flush(struct lite_db *db);
 
 struct lite_idle { /* a pooled connection for lists */
     struct lite_idle *next;
@@ -103,7 +103,16 @@ struct lite_store {
 struct lite_db {
     struct db base;
     struct lite_conn reader[LITE_FILES]; /* opened at first use */
+    struct fiber_pause pause;            /* ends the reads' transaction */
+    bool is_reading;                     /* reader[LITE_MAIN] is in a transaction */
+    uint64_t read_epoch;                 /* when it began */
     struct list open;                    /* batches not yet back */
+    struct lite_chain {
+        struct lite_write *first, *last;
+        size_t n;
+    } pending[LITE_FILES];  /* of this turn, not yet with a writer */
+    struct loop_task flush; /* queued while something is pending */
+    bool is_flush_due;
     struct fiber_wait *drained;
     size_t n_in_writer; /* under the store's lock */
 };

@@ -84,7 +84,8 @@ bool db_sqlite_conn_open(struct lite_conn *c, const char *path, enum lite_mode m
             mode == LITE_READER ? "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY"
                                 : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
                                   "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"
-                                  "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864",
+                                  "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864;"
+                                  "PRAGMA wal_autocheckpoint=4000",
             e);
     } else {
         err_set(e, ERR_UNAVAILABLE, "cannot open the database %s", path);

@@ -46,10 +46,18 @@ static bool control(struct lite_conn *c, const struct db_stmt *s, struct err *e)
     return db_sqlite_conn_run(c, NULL, s, DB_NO_ARGS, NULL, e);
 }
 
+/* A statement alone is undone by SQLite itself when it fails, but not when only its rows turn out
+ * too large. */
+static bool has_savepoint(const struct lite_write *q)
+{
+    return q->n > 1 || strstr(q->items[0].stmt->sql, "RETURNING") != NULL;
+}
+
 /* One batch in its savepoint. False only when the whole transaction is lost. */
 static bool batch_run(struct lite_conn *c, struct lite_write *q)
 {
-    if (!control(c, &begin_batch, &q->err))
+    bool is_saved = has_savepoint(q);
+    if (is_saved && !control(c, &begin_batch, &q->err))
         return false;
     q->is_ok = true;
     for (size_t i = 0; i < q->n && q->is_ok; i++) {
@@ -61,6 +69,8 @@ static bool batch_run(struct lite_conn *c, struct lite_write *q)
     if (!db_sqlite_conn_in_transaction(c))
         return false;
     struct err e;
+    if (!is_saved)
+        return true;
     return (q->is_ok || control(c, &undo_batch, &e)) && control(c, &end_batch, &e);
 }
 
@@ -153,7 +163,7 @@ static struct lite_write *group_take(struct lite_writer *w, bool *is_end)
         rc = pthread_cond_timedwait(&w->wake, &w->lock, &until);
     struct lite_write *group = w->first;
     w->first = w->last = NULL;
-    w->n_queued = 0;
+    atomic_store(&w->n_queued, 0);
     *is_end = !group && w->is_stopping;
     pthread_mutex_unlock(&w->lock);
     return group;
@@ -210,31 +220,59 @@ void db_sqlite_writer_stop(struct lite_writer *w)
     w->is_started = false;
 }
 
-bool db_sqlite_writer_push(struct lite_writer *w, struct lite_write *q, struct err *e)
+static void chain_push(struct lite_writer *w, const struct lite_chain *chain)
 {
-    pthread_mutex_lock(&w->store->lock);
-    q->db->n_in_writer++;
-    pthread_mutex_unlock(&w->store->lock);
-
     pthread_mutex_lock(&w->lock);
-    bool has_room = w->n_queued < LIMIT_DB_QUEUE;
-    if (has_room) {
-        if (w->last)
-            w->last->next = q;
-        else
-            w->first = q;
-        w->last = q;
-        w->n_queued++;
-        pthread_cond_signal(&w->wake);
-    }
+    if (w->last)
+        w->last->next = chain->first;
+    else
+        w->first = chain->first;
+    w->last = chain->last;
+    atomic_fetch_add(&w->n_queued, chain->n);
+    pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
-    if (has_room)
-        return true;
+}
 
-    pthread_mutex_lock(&w->store->lock);
-    q->db->n_in_writer--;
-    pthread_mutex_unlock(&w->store->lock);
-    return err_set(e, ERR_UNAVAILABLE, "the store has too much to write");
+void db_sqlite_writes_flush(struct lite_db *db)
+{
+    struct lite_store *s = lite_store_of(db->base.store);
+    db->is_flush_due = false;
+    for (int f = 0; f < LITE_FILES; f++) {
+        struct lite_chain chain = db->pending[f];
+        if (chain.n == 0)
+            continue;
+        db->pending[f] = (struct lite_chain){0};
+        pthread_mutex_lock(&s->lock);
+        db->n_in_writer += chain.n;
+        pthread_mutex_unlock(&s->lock);
+        chain_push(&s->writer[f], &chain);
+    }
+}
+
+static void on_flush(struct loop_task *t)
+{
+    db_sqlite_writes_flush(CONTAINER_OF(t, struct lite_db, flush));
+}
+
+/* The requests of one turn share a commit. ERR_UNAVAILABLE when the writer's queue is full. */
+static bool write_queue(struct lite_db *db, enum lite_file f, struct lite_write *q, struct err *e)
+{
+    struct lite_chain *chain = &db->pending[f];
+    struct lite_writer *w = &lite_store_of(db->base.store)->writer[f];
+    if (atomic_load(&w->n_queued) + chain->n >= LIMIT_DB_QUEUE)
+        return err_set(e, ERR_UNAVAILABLE, "the store has too much to write");
+    if (chain->last)
+        chain->last->next = q;
+    else
+        chain->first = q;
+    chain->last = q;
+    chain->n++;
+    if (!db->is_flush_due) {
+        db->is_flush_due = true;
+        db->flush.run = on_flush;
+        loop_soon(db->base.loop, &db->flush);
+    }
+    return true;
 }
 
 /* Copies the batch into an arena of its own, which may outlive the caller's. */
@@ -275,7 +313,6 @@ static bool results_copy(const struct lite_write *q, struct arena *a, struct db_
 bool db_sqlite_write(struct db *db_base, struct db_batch *b, struct db_rows *results, struct err *e)
 {
     struct lite_db *db = CONTAINER_OF(db_base, struct lite_db, base);
-    struct lite_store *s = lite_store_of(db_base->store);
     if (fiber_is_cancelled(fiber_self()))
         return err_set(e, ERR_CANCELLED, "cancelled");
     struct lite_write *q = write_new(db, b);
@@ -285,7 +322,7 @@ bool db_sqlite_write(struct db *db_base, struct db_batch *b, struct db_rows *res
     q->wait = &wait;
     list_push(&db->open, &q->open);
     enum lite_file file = b->first->stmt->flags & DB_AUDIT ? LITE_AUDIT : LITE_MAIN;
-    if (!db_sqlite_writer_push(&s->writer[file], q, e)) {
+    if (!write_queue(db, file, q, e)) {
         list_remove(&q->open);
         arena_end(q->arena);
         return false;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/limits.h"
+#include "store/db_adapter.h"
 
 static const struct db_stmt make = {
     "make", "CREATE TABLE IF NOT EXISTS t (k TEXT NOT NULL PRIMARY KEY, v BIGINT UNIQUE)", DB_WRITE,
@@ -83,6 +84,24 @@ static void batch_body(struct fixture *f)
 static void a_statement_that_must_affect_rolls_its_batch_back(unused_arg void **state)
 {
     with_store(batch_body);
+}
+
+static void too_large_body(struct fixture *f)
+{
+    static const struct db_stmt boast = {
+        "boast", "UPDATE t SET v = v + 1 RETURNING hex(zeroblob(20000000))", DB_WRITE, 0};
+    struct db_rows r;
+    OK(f, db_run(f->db, f->a, &make, DB_NO_ARGS, NULL, &f->e));
+    put_one(f, &put, "a", 1);
+    FAILS(f, ERR_UNAVAILABLE, db_run(f->db, f->a, &boast, DB_NO_ARGS, &r, &f->e));
+    OK(f, db_one(f->db, f->a, &get, DB_ARGS(A_STR(STR("a"))), &r, &f->e));
+    assert_int_equal(db_int(&r, 0, 0), 1);
+}
+
+static void a_statement_whose_answer_is_too_large_changes_nothing(unused_arg void **state)
+{
+    ONLY_SQLITE();
+    with_store(too_large_body);
 }
 
 static void conflict_body(struct fixture *f)
@@ -186,6 +205,38 @@ static void others_body(struct fixture *f)
 static void the_epoch_moves_when_another_process_commits(unused_arg void **state)
 {
     with_store(others_body);
+}
+
+/* A connection of its own commits at once, without a wait of this fiber. */
+static void put_aside(struct fixture *f, const char *k)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "INSERT INTO t (k) VALUES ('%s')", k);
+    struct db_script *script = f->store->adapter->script_open(f->store, false, &f->e);
+    assert_non_null(script);
+    OK(f, f->store->adapter->script_exec(script, sql, &f->e));
+    f->store->adapter->script_close(script);
+}
+
+static void one_run_body(struct fixture *f)
+{
+    OK(f, db_run(f->db, f->a, &make, DB_NO_ARGS, NULL, &f->e));
+    assert_int_equal(rows_now(f), 0);
+    put_aside(f, "a");
+    assert_int_equal(rows_now(f), 0);
+    fiber_yield();
+    assert_int_equal(rows_now(f), 1);
+    put_aside(f, "b");
+    atomic_fetch_add(&f->store->epoch, 1);
+    assert_int_equal(rows_now(f), 2);
+    put_one(f, &put, "c", 1);
+    assert_int_equal(rows_now(f), 3);
+}
+
+static void reads_see_one_moment_until_a_wait_or_a_new_epoch(unused_arg void **state)
+{
+    ONLY_SQLITE();
+    with_store(one_run_body);
 }
 
 static void deadline_body(struct fixture *f)
@@ -343,10 +394,12 @@ int main(void)
         cmocka_unit_test(every_acknowledged_row_survives_kill_9),
         cmocka_unit_test(values_come_back_as_they_went),
         cmocka_unit_test(a_statement_that_must_affect_rolls_its_batch_back),
+        cmocka_unit_test(a_statement_whose_answer_is_too_large_changes_nothing),
         cmocka_unit_test(a_unique_violation_is_a_conflict_without_sql),
         cmocka_unit_test(batches_of_one_group_fail_alone),
         cmocka_unit_test(the_epoch_moves_with_invalidating_commits_only),
         cmocka_unit_test(the_epoch_moves_when_another_process_commits),
+        cmocka_unit_test(reads_see_one_moment_until_a_wait_or_a_new_epoch),
         cmocka_unit_test(a_heavy_list_ends_at_its_deadline),
         cmocka_unit_test(a_waiter_that_gave_up_harms_nobody),
         cmocka_unit_test(files_are_for_their_owner_only),

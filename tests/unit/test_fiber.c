@@ -395,6 +395,52 @@ static bool wait_nowhere(void *arg)
     return fiber_wait(&w, INT64_MAX, &e);
 }
 
+/* ---- pauses ---- */
+
+struct noted {
+    struct fiber_pause pause; /* first */
+    int n;
+};
+
+static void note_pause(struct fiber_pause *p)
+{
+    ((struct noted *)p)->n++;
+}
+
+static void pause_when_ending(void *arg)
+{
+    fiber_pause_add(arg);
+}
+
+static void pauses(void *arg)
+{
+    (void)arg;
+    struct err e;
+    struct noted first = {.pause.fn = note_pause}, dropped = first, ended = first;
+    fiber_pause_add(&dropped.pause);
+    fiber_pause_add(&first.pause);
+    fiber_pause_add(&first.pause);
+    fiber_pause_drop(&dropped.pause);
+    fiber_pause_drop(&dropped.pause);
+    assert_int_equal(first.n, 0);
+    fiber_yield();
+    assert_int_equal(first.n, 1);
+    fiber_yield();
+    assert_int_equal(first.n, 1);
+    assert_int_equal(dropped.n, 0);
+
+    fiber_pause_add(&first.pause); /* another one's start gives the thread away, too */
+    assert_true(fiber_start(fiber_loop(), pause_when_ending, &ended.pause, NULL, &e));
+    assert_int_equal(first.n, 2);
+    assert_int_equal(ended.n, 1);
+}
+
+static void a_pause_runs_once_before_another_fiber_does(void **state)
+{
+    (void)state;
+    in_fiber(pauses, NULL);
+}
+
 static void unshield_nothing(void *arg)
 {
     (void)arg;
@@ -444,6 +490,7 @@ int main(void)
         cmocka_unit_test(beyond_the_limit_a_fiber_is_refused),
 #endif
         cmocka_unit_test(each_thread_has_its_own_fibers),
+        cmocka_unit_test(a_pause_runs_once_before_another_fiber_does),
         cmocka_unit_test(misuse_is_a_bug),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

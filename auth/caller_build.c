@@ -167,6 +167,23 @@ bool caller_build(struct services *sv, struct arena *keep, struct str org_id, st
     return true;
 }
 
+bool caller_is_owner(struct services *sv, struct arena *a, struct str org_id, struct str user_id,
+                     bool *out, struct err *e)
+{
+    struct member member;
+    struct group_of_member *groups;
+    size_t n;
+    *out = false;
+    if (!members_get(sv->db, a, org_id, user_id, &member, e))
+        return e->code == ERR_NOT_FOUND;
+    if (member.deactivated_at)
+        return true;
+    if (!groups_of_member(sv->db, a, org_id, user_id, &groups, &n, e))
+        return false;
+    *out = str_list_has(member.roles, STR("owner")) || groups_give(groups, n, STR("owner"));
+    return true;
+}
+
 /* The scopes that the policy knows; none of them is no restriction there, so it must not happen. */
 static bool scopes_read(struct str scope, unsigned *out)
 {

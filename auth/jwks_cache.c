@@ -198,13 +198,32 @@ bool jwks_cache_get(struct services *sv, struct arena *a, struct str url, int64_
     }
 }
 
+bool jwks_key_fits(const struct jvalue *key, struct str alg)
+{
+    static const struct {
+        struct str alg, kty;
+    } kinds[] = {{STR("RS"), STR("RSA")},
+                 {STR("PS"), STR("RSA")},
+                 {STR("ES"), STR("EC")},
+                 {STR("EdDSA"), STR("OKP")}};
+    struct str own = jv_get_str(key, "alg"), use = jv_get_str(key, "use");
+    if ((!str_is_absent(own) && !str_eq(own, alg)) ||
+        (!str_is_absent(use) && !str_eq(use, STR("sig"))))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (str_starts(alg, kinds[i].alg))
+            return str_eq(jv_get_str(key, "kty"), kinds[i].kty);
+    return false;
+}
+
 /* *has_kid: a key of that name was there. */
 static bool set_verifies(const struct jvalue *set, const struct jws *t, bool *has_kid)
 {
     const struct jvalue *keys = jv_get(set, "keys");
-    size_t n = jv_count(keys);
+    size_t n = jv_count(keys), tried = 0;
     *has_kid = false;
-    for (size_t i = 0; jv_is_array(keys) && i < n && i < KEYS_MAX; i++) {
+    for (size_t i = 0; jv_is_array(keys) && i < n && i < KEYS_MAX && tried < LIMIT_KEYS_TRIED;
+         i++) {
         const struct jvalue *key = jv_at(keys, i);
         struct str kid = jv_get_str(key, "kid");
         bool is_named = !str_is_absent(t->kid) && str_eq(kid, t->kid);
@@ -212,6 +231,9 @@ static bool set_verifies(const struct jvalue *set, const struct jws *t, bool *ha
         if (!str_is_absent(t->kid) && !is_named)
             continue;
         *has_kid = *has_kid || is_named;
+        if (!jwks_key_fits(key, t->alg))
+            continue;
+        tried++;
         if (jws_verify(t, key))
             return true;
     }

@@ -21,11 +21,14 @@ bool jwks_cache_get(struct services *sv, struct arena *a, struct str url, int64_
 
 /*
  * Is the token signed by a key of the set at url? Its kid chooses the key; without one every key of
- * its kind is tried. A kid that is not there reads the set again, throttled as above.
- * ERR_UNAUTHENTICATED: by none of them; else what jwks_cache_get gives.
+ * its kind is tried, LIMIT_KEYS_TRIED at most. A kid that is not there reads the set again,
+ * throttled as above. ERR_UNAUTHENTICATED: by none of them; else what jwks_cache_get gives.
  */
 bool jwks_cache_verify(struct services *sv, struct arena *a, struct str url, const struct jws *t,
                        struct err *e) must_use;
+
+/* May this key (a JWK) be one of the algorithm, by what it says of itself? */
+bool jwks_key_fits(const struct jvalue *key, struct str alg);
 
 /* The metadata of an issuer (RFC 8414 section 3, OpenID Connect Discovery 4): read from the
  * addresses that these name, and of that very issuer. ERR_UPSTREAM: there is none, or it is

@@ -164,7 +164,7 @@ static bool access_build(struct services *sv, struct arena *keep, struct str has
     if (!caller_scope_apply(keep, token.scope, out, e))
         return e->code == ERR_INSUFFICIENT_SCOPE ? refused(e, "the access token has no scope")
                                                  : false;
-    if (!signin_policy_check(sv, keep, token.org_id, &token.proof, e))
+    if (!signin_policy_check(sv, keep, token.org_id, token.user_id, &token.proof, e))
         return e->code == ERR_FORBIDDEN
                    ? refused(e, "the organization requires another sign-in than the grant's")
                    : false;
@@ -189,6 +189,8 @@ static bool key_build(struct services *sv, struct arena *keep, struct str hash_h
         return e->code == ERR_NOT_FOUND
                    ? refused(e, "the key's user is disabled or no member any more")
                    : false;
+    out->proof.org_id = key.proof_org_id;
+    out->is_operator = out->is_operator && str_is_absent(key.proof_org_id);
     return true;
 }
 

@@ -232,6 +232,12 @@ static bool operators_check(struct tool_call *c, struct str holder, struct err *
                     "without it to obtain an API key"));
 }
 
+/* What an organization's provider proved stays that, by whatever key. */
+static struct str proof_of(const struct tool_call *c, struct str holder)
+{
+    return id_is(holder, "sa") ? STR_NONE : c->use->caller->proof.org_id;
+}
+
 bool tool_api_key_create(struct tool_call *c, struct err *e)
 {
     struct id id = id_new("key");
@@ -246,6 +252,7 @@ bool tool_api_key_create(struct tool_call *c, struct err *e)
         !limits_read(c, &key, e) || !within(c, &key, e))
         return false;
     struct key_text secret;
+    key.proof_org_id = proof_of(c, key.user_id);
     key_text_make(&secret);
     key.prefix = str_c(secret.prefix);
     key.hash = str_c(secret.hash_hex);
@@ -320,7 +327,8 @@ bool tool_api_key_rotate(struct tool_call *c, struct err *e)
                                  .id = key.id,
                                  .prefix = str_c(secret.prefix),
                                  .hash = str_c(secret.hash_hex),
-                                 .old_until = minutes ? now + minutes * 60 * 1000 : 0};
+                                 .old_until = minutes ? now + minutes * 60 * 1000 : 0,
+                                 .proof_org_id = proof_of(c, key.user_id)};
     bool is_good =
         api_keys_rotate(c->sv->db, c->arena, &r, now, e) && key_answer(c, key.id, &secret, e);
     key_text_end(&secret);

@@ -83,7 +83,7 @@ bool tool_connection_credential_set(struct tool_call *c, struct err *e)
     if (!credential_rules_has(c->arguments))
         return err_set(e, ERR_INVALID,
                        "arguments: expected one of bearer, headers, query, env, or client_id with "
-                       "client_secret");
+                       "client_secret or private_key");
     if (!kind_fits(c, &conn, e) || !credential_store_put(c, &conn, owner, c->arguments, &kind, e) ||
         !auth_follow(c, &conn, kind, e) ||
         !credentials_get(c->sv->db, c->arena, c->org_id, conn.id, owner, &row, e))

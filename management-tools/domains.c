@@ -1,11 +1,11 @@
 /* ORGANIZATION_DOMAIN_*: domains of e-mail addresses, proven by DNS. */
+#include "auth/login/domain_proof.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/rand.h"
 #include "base/text.h"
 #include "core/domain_rules.h"
-#include "io/dns_txt.h"
 #include "management-tools/role_words.h"
 #include "management-tools/tool_io.h"
 #include "store/org_domains.h"
@@ -134,22 +134,6 @@ bool tool_organization_domain_add(struct tool_call *c, struct err *e)
 
 /* ---- verify ---- */
 
-/* Does the DNS say it? What cannot be asked just now proves nothing and takes nothing away. */
-static bool dns_says(struct tool_call *c, const struct org_domain *d, bool *out, struct err *e)
-{
-    struct str *records, wanted = domain_rules_txt_value(c->arena, d->proof);
-    struct str name = domain_rules_txt_name(c->arena, d->domain);
-    size_t n;
-    *out = false;
-    if (str_is_absent(wanted) || str_is_absent(name))
-        return io_no_memory(e);
-    if (!dns_txt_find(c->sv->offload, c->arena, c->sv->config->dns_server, name, &records, &n, e))
-        return e->code == ERR_NOT_FOUND;
-    for (size_t i = 0; i < n && !*out; i++)
-        *out = str_eq(str_trim(records[i]), wanted);
-    return true;
-}
-
 /*
  * The domain has come to somebody else: who had proven it before loses that, if the DNS does not
  * say it any more. False with ERR_CONFLICT: it does, or cannot be asked just now.
@@ -161,7 +145,7 @@ static bool holder_release(struct tool_call *c, struct str domain, struct err *e
     bool is_there = true;
     if (!org_domains_proven(c->sv->db, c->arena, domain, &held, e))
         return e->code == ERR_NOT_FOUND;
-    if (dns_says(c, &held, &is_there, &why) && !is_there)
+    if (domain_proof_find(c->sv, c->arena, &held, &is_there, &why) && !is_there)
         return org_domains_verify(c->sv->db, c->arena, held.org_id, domain, 0, e);
     return err_set(e, ERR_CONFLICT, "another organization here has proven this domain");
 }
@@ -187,7 +171,7 @@ bool tool_organization_domain_verify(struct tool_call *c, struct err *e)
     if (!org_domains_get(c->sv->db, c->arena, c->org_id, domain, &d, e))
         return not_found(e);
     c->object = d.id;
-    if (!dns_says(c, &d, &is_there, e))
+    if (!domain_proof_find(c->sv, c->arena, &d, &is_there, e))
         return false;
     if (!is_there && d.verified_at == 0)
         return err_set(e, ERR_UNPROCESSABLE,

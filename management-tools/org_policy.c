@@ -45,24 +45,32 @@ bool tool_organization_policy_get(struct tool_call *c, struct err *e)
            policy_answer(c, text);
 }
 
-/* Requiring a provider that nobody can use would lock everybody out. `without` does not count. */
+/* Requiring a provider that nobody can use would lock everybody out, one that does not vouch for
+ * owners (auth/login/signin_policy.h) all owners. `without` does not count. */
 static bool provider_check(struct tool_call *c, const struct org_policy *p, struct str without,
                            struct err *e)
 {
     const struct db_page page = {.limit = LIMIT_LIST};
     struct sso_provider *list;
+    bool is_any = false;
     size_t n;
     if (!p->require_sso && str_is_absent(p->provider_id))
         return true;
     if (!sso_providers_list(c->sv->db, c->arena, c->org_id, &page, &list, &n, e))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!str_eq(list[i].id, without) && (list[i].is_enabled || !p->require_sso) &&
-            (str_is_absent(p->provider_id) || str_eq(list[i].id, p->provider_id)))
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(list[i].id, without) || (!list[i].is_enabled && p->require_sso) ||
+            (!str_is_absent(p->provider_id) && !str_eq(list[i].id, p->provider_id)))
+            continue;
+        if (list[i].is_owners || !p->require_sso)
             return true;
-    return err_set(e, ERR_UNPROCESSABLE,
-                   "the organization would have no enabled sign-in provider of its own that the "
-                   "policy requires");
+        is_any = true;
+    }
+    return err_set(e, ERR_UNPROCESSABLE, "%s",
+                   is_any ? "no owner could sign in any more: an owner confirms the sign-in "
+                            "provider that the policy requires, by ORGANIZATION_SSO_UPDATE"
+                          : "the organization would have no enabled sign-in provider of its own "
+                            "that the policy requires");
 }
 
 typedef void policy_edit_fn(struct org_policy *p, struct str provider_id);

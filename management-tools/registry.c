@@ -138,10 +138,18 @@ static bool org_resolve(struct tool_call *c, struct err *e)
     if (str_eq(wanted, c->org_id))
         return true;
     bool is_bound = caller_is_bound(c->caller);
-    const struct proof proof = c->caller->proof;
-    if (!is_bound && caller_of_member(c->sv, c->arena, wanted, c->caller->user_id, &c->caller, e)) {
-        c->org_id = c->caller->org_id;
-        return signin_policy_check(c->sv, c->arena, c->org_id, &proof, e);
+    const struct caller *asking = c->caller, *member;
+    if (!is_bound && caller_of_member(c->sv, c->arena, wanted, asking->user_id, &member, e)) {
+        struct caller *there = arena_alloc(c->arena, sizeof(*there));
+        if (!there)
+            return io_no_memory(e);
+        *there = *member;
+        there->proof = asking->proof;
+        there->proved_at = asking->proved_at;
+        there->is_operator = asking->is_operator; /* a provider's proof is no operator's */
+        c->caller = there;
+        c->org_id = there->org_id;
+        return signin_policy_check(c->sv, c->arena, c->org_id, asking->user_id, &asking->proof, e);
     }
     if (!is_bound && e->code != ERR_NOT_FOUND)
         return false;

@@ -140,14 +140,37 @@ bool tool_organization_role_update(struct tool_call *c, struct err *e)
     return role_answer(c, id, e);
 }
 
+/* What is taken from people silently would leave them with more, or less, than was meant. */
+static bool in_use(struct tool_call *c, const struct role_uses *u, struct err *e)
+{
+    const struct {
+        int64_t n;
+        const char *what;
+    } kinds[] = {{u->members, "member"},
+                 {u->groups, "group"},
+                 {u->invitations, "open invitation"},
+                 {u->providers, "sign-in provider"},
+                 {u->domains, "domain"}};
+    struct str list = STR("");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].n > 0)
+            list = arena_printf(c->arena, "%.*s%s%lld %s%s", STR_FMT(list), list.n ? ", " : "",
+                                (long long)kinds[i].n, kinds[i].what, kinds[i].n == 1 ? "" : "s");
+    return err_set(e, ERR_CONFLICT, "the role is in use (%.*s): give them another one first",
+                   STR_FMT(list));
+}
+
 bool tool_organization_role_delete(struct tool_call *c, struct err *e)
 {
     struct str id = jv_get_str(c->arguments, "role_id");
+    struct role_uses uses;
     c->object = id;
     if (!may_define(c, e))
         return false;
-    if (!roles_delete(c->sv->db, c->arena, c->org_id, id, clock_wall_ms(), e))
-        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such role") : false;
+    if (!roles_delete(c->sv->db, c->arena, c->org_id, id, clock_wall_ms(), &uses, e))
+        return e->code == ERR_NOT_FOUND  ? err_set(e, ERR_NOT_FOUND, "no such role")
+               : e->code == ERR_CONFLICT ? in_use(c, &uses, e)
+                                         : false;
     io_deleted(c, id);
     return true;
 }

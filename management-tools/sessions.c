@@ -37,6 +37,13 @@ static void session_write(struct jout *j, const struct browser_session_row *s, i
     jout_object_end(j);
 }
 
+/* What an organization's provider proved has to do with its own sessions only: the others, and
+ * where they are, are the person's. */
+static struct session_owner owner_of(const struct tool_call *c)
+{
+    return (struct session_owner){c->caller->user_id, c->use->caller->proof.org_id};
+}
+
 bool tool_session_list(struct tool_call *c, struct err *e)
 {
     struct db_page page;
@@ -45,10 +52,10 @@ bool tool_session_list(struct tool_call *c, struct err *e)
     size_t n;
     struct io_list_end end = {0};
     int64_t now = clock_wall_ms();
+    const struct session_owner who = owner_of(c);
     if (!io_page_read(c, &page, e) ||
-        !browser_sessions_list(c->sv->db, c->arena, c->caller->user_id, now, &page, &sessions, &n,
-                               e) ||
-        !browser_sessions_count(c->sv->db, c->arena, c->caller->user_id, now, &end.total, e))
+        !browser_sessions_list(c->sv->db, c->arena, &who, now, &page, &sessions, &n, e) ||
+        !browser_sessions_count(c->sv->db, c->arena, &who, now, &end.total, e))
         return false;
     io_list_begin(c, &j);
     for (size_t i = 0; i < n && i < (size_t)page.limit; i++) {
@@ -66,8 +73,9 @@ bool tool_session_list(struct tool_call *c, struct err *e)
 bool tool_session_revoke(struct tool_call *c, struct err *e)
 {
     struct str id = jv_get_str(c->arguments, "session_id");
+    const struct session_owner who = owner_of(c);
     c->object = id;
-    if (!browser_sessions_delete(c->sv->db, c->arena, c->caller->user_id, id, e))
+    if (!browser_sessions_delete(c->sv->db, c->arena, &who, id, e))
         return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such session") : false;
     io_deleted(c, id);
     return true;

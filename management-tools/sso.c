@@ -1,5 +1,5 @@
 /* ORGANIZATION_SSO_*: the organization's own sign-in providers. */
-#include "auth/saml/settings.h"
+#include "auth/saml/own_keys.h"
 #include "auth/sso/oidc.h"
 #include "auth/sso/provider_secret.h"
 #include "base/clock.h"
@@ -9,6 +9,7 @@
 #include "management-tools/role_words.h"
 #include "management-tools/sso_item.h"
 #include "store/groups.h"
+#include "store/saml_metadata.h"
 
 tool_fn tool_organization_sso_create, tool_organization_sso_list, tool_organization_sso_get,
     tool_organization_sso_update, tool_organization_sso_delete;
@@ -20,6 +21,7 @@ static const char *const members[] = {"issuer",
                                       "jwks_uri",
                                       "userinfo_endpoint",
                                       "emails_endpoint",
+                                      "groups_endpoint",
                                       "client_id",
                                       "token_auth",
                                       "scopes",
@@ -124,12 +126,20 @@ static bool role_read(struct tool_call *c, struct sso_provider *p, struct err *e
     return is_good && (!str_is_absent(p->default_role) || io_no_memory(e));
 }
 
+/* A first pair of our keys, or a step of their roll-over. */
+static bool own_keys_apply(struct tool_call *c, struct sso_provider *p, struct err *e)
+{
+    struct str step = jv_get_str(c->arguments, "own_keys");
+    if (str_is_absent(p->sealed_secret))
+        return saml_keys_make(c->sv, c->arena, c->org_id, p->id, &p->sealed_secret, e);
+    return str_is_absent(step) || saml_keys_turn(c->sv, c->arena, p, step, &p->sealed_secret, e);
+}
+
 static bool secret_read(struct tool_call *c, struct sso_provider *p, struct err *e)
 {
     struct str secret = jv_get_str(c->arguments, "client_secret");
     if (is_saml(p))
-        return !str_is_absent(p->sealed_secret) ||
-               saml_secret_make(c->sv, c->arena, c->org_id, p->id, &p->sealed_secret, e);
+        return own_keys_apply(c, p, e);
     if (jv_is_null(jv_get(c->arguments, "client_secret")))
         p->sealed_secret = STR_NONE;
     return str_is_absent(secret) ||
@@ -151,6 +161,32 @@ static bool enforced_apply(struct tool_call *c, const struct sso_provider *p, st
     return !jv_is_bool(v) || org_policy_enforce(c, p->id, jv_bool(v, false), e);
 }
 
+static bool is_by_owner(const struct tool_call *c)
+{
+    return (c->caller->builtin_roles & ROLE_OWNER) != 0;
+}
+
+/* Whoever decides whom the provider proves would be an owner by it, if it proved owners: only what
+ * an owner has configured does (auth/login/signin_policy.h). */
+static void owners_settle(const struct tool_call *c, const struct sso_provider *was,
+                          struct sso_provider *p)
+{
+    bool is_same = str_eq(was->config, p->config) &&
+                   (is_saml(p) || str_eq(was->sealed_secret, p->sealed_secret));
+    p->is_owners = is_by_owner(c) || (was->is_owners && is_same);
+}
+
+/* Before anything is written: what cannot be enforced. */
+static bool enforced_check(const struct tool_call *c, const struct sso_provider *p, struct err *e)
+{
+    if (!jv_get_bool(c->arguments, "enforced", false) || (p->is_enabled && p->is_owners))
+        return true;
+    return err_set(e, ERR_UNPROCESSABLE, "%s",
+                   p->is_enabled ? "owners could not sign in any more: an owner configures, or "
+                                   "confirms, what is enforced"
+                                 : "what is not enabled cannot be enforced");
+}
+
 bool tool_organization_sso_create(struct tool_call *c, struct err *e)
 {
     struct id id = id_new("idp");
@@ -161,7 +197,8 @@ bool tool_organization_sso_create(struct tool_call *c, struct err *e)
                              .kind = jv_get_str(c->arguments, "type"),
                              .is_enabled = true,
                              .is_jit = true,
-                             .default_role = STR("member")};
+                             .default_role = STR("member"),
+                             .is_owners = is_by_owner(c)};
     p.created_at = p.updated_at = clock_wall_ms();
     c->object = p.id;
     if (!may_configure(c, e) || !sso_providers_count(c->sv->db, c->arena, c->org_id, &n, e))
@@ -171,9 +208,7 @@ bool tool_organization_sso_create(struct tool_call *c, struct err *e)
                        LIMIT_SSO_PROVIDERS);
     if (!common_read(c, &p, e))
         return false;
-    if (!p.is_enabled && jv_get_bool(c->arguments, "enforced", false))
-        return err_set(e, ERR_UNPROCESSABLE, "what is not enabled cannot be enforced");
-    return config_make(c, &p, &problem, e) && secret_read(c, &p, e) &&
+    return enforced_check(c, &p, e) && config_make(c, &p, &problem, e) && secret_read(c, &p, e) &&
            sso_providers_insert(c->sv->db, c->arena, &p, e) && enforced_apply(c, &p, e) &&
            sso_item_answer(c, p.id, problem, e);
 }
@@ -241,6 +276,23 @@ static bool secret_stays(struct tool_call *c, const struct sso_provider *p, stru
     return true;
 }
 
+/* A provider that the policy requires is not switched off, nor made by an administrator into one
+ * that owners cannot sign in through: nobody would be left to confirm it. */
+static bool sparing_check(struct tool_call *c, const struct sso_provider *was,
+                          const struct sso_provider *p, struct err *e)
+{
+    const struct jvalue *enforced = jv_get(c->arguments, "enforced");
+    bool is_off = was->is_enabled && !p->is_enabled && !jv_is_bool(enforced);
+    bool leaves_owners = was->is_owners && !p->is_owners && jv_bool(enforced, true);
+    if ((!is_off && !leaves_owners) || org_policy_spares(c, p->id, e))
+        return true;
+    return is_off || e->code != ERR_UNPROCESSABLE
+               ? false
+               : err_set(e, ERR_UNPROCESSABLE,
+                         "the organization requires this sign-in provider, and owners could not "
+                         "use it any more: an owner makes this change");
+}
+
 bool tool_organization_sso_update(struct tool_call *c, struct err *e)
 {
     struct sso_provider p = {0};
@@ -248,12 +300,12 @@ bool tool_organization_sso_update(struct tool_call *c, struct err *e)
     if (!may_configure(c, e) || !sso_item_find(c, &p, e) || !may_fill(c, &p, e) ||
         !secret_stays(c, &p, e))
         return false;
-    bool was_enabled = p.is_enabled;
+    const struct sso_provider was = p;
     p.updated_at = clock_wall_ms();
     if (!common_read(c, &p, e) || !config_make(c, &p, &problem, e) || !secret_read(c, &p, e))
         return false;
-    if (was_enabled && !p.is_enabled && !jv_is_bool(jv_get(c->arguments, "enforced")) &&
-        !org_policy_spares(c, p.id, e))
+    owners_settle(c, &was, &p);
+    if (!enforced_check(c, &p, e) || !sparing_check(c, &was, &p, e))
         return false;
     /* No longer enforced first, enforced last: in between nobody is locked out. */
     if (!jv_get_bool(c->arguments, "enforced", true) && !org_policy_enforce(c, p.id, false, e))
@@ -261,7 +313,8 @@ bool tool_organization_sso_update(struct tool_call *c, struct err *e)
     if (!sso_providers_update(c->sv->db, c->arena, &p, e))
         return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such sign-in provider")
                                         : false;
-    return (!jv_get_bool(c->arguments, "enforced", false) ||
+    return saml_metadata_forget(c->sv->db, c->arena, p.id, e) &&
+           (!jv_get_bool(c->arguments, "enforced", false) ||
             org_policy_enforce(c, p.id, true, e)) &&
            sso_item_answer(c, p.id, problem, e);
 }

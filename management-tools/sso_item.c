@@ -11,6 +11,7 @@ static const char *const shown[] = {"issuer",
                                     "jwks_uri",
                                     "userinfo_endpoint",
                                     "emails_endpoint",
+                                    "groups_endpoint",
                                     "client_id",
                                     "token_auth",
                                     "scopes",
@@ -73,6 +74,7 @@ bool sso_item_write(struct tool_call *c, const struct sso_provider *p, struct st
                    (str_is_absent(policy->provider_id) || str_eq(policy->provider_id, p->id)));
     jout_kbool(j, "jit", p->is_jit);
     jout_kstr(j, "default_role", p->default_role);
+    jout_kbool(j, "vouches_for_owners", p->is_owners);
     jout_kstr(j, "start_url",
               arena_printf(c->arena, "%s/auth/%s/%.*s/start", c->sv->config->origin,
                            is_saml ? "saml" : "oidc", STR_FMT(p->id)));

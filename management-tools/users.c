@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "management-tools/tool_io.h"
 #include "store/members.h"
+#include "store/orgs.h"
 #include "store/users.h"
 
 tool_fn tool_user_get, tool_user_update;
@@ -64,6 +65,26 @@ static bool disabled_set(struct tool_call *c, struct str id, struct err *e)
     return users_set_disabled(c->sv->db, c->arena, id, jv_bool(disabled, false) ? now : 0, now, e);
 }
 
+/* A name is shown in all of a person's organizations: one of them, whose provider proved who this
+ * is, does not change it for the others. */
+static bool name_check(struct tool_call *c, struct err *e)
+{
+    const struct db_page page = {.limit = 1};
+    struct str proof_org_id = c->use->caller->proof.org_id;
+    struct org_of_user *orgs;
+    size_t n;
+    if (str_is_absent(proof_org_id))
+        return true;
+    if (!orgs_list_of_user(c->sv->db, c->arena, c->caller->user_id, &page, &orgs, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!str_eq(orgs[i].org.id, proof_org_id))
+            return err_set(e, ERR_FORBIDDEN,
+                           "an organization's sign-in provider brought you here: sign out, and in "
+                           "again without it, to change your name in all of your organizations");
+    return true;
+}
+
 bool tool_user_update(struct tool_call *c, struct err *e)
 {
     struct str given = jv_get_str(c->arguments, "name"), name, id;
@@ -85,7 +106,7 @@ bool tool_user_update(struct tool_call *c, struct err *e)
     if (!users_get(c->sv->db, c->arena, id, &user, e))
         return false;
     if (!str_is_absent(given) &&
-        (!io_name(given, &name, e) ||
+        (!name_check(c, e) || !io_name(given, &name, e) ||
          !users_update_name(c->sv->db, c->arena, id, name, clock_wall_ms(), e)))
         return false;
     return disabled_set(c, id, e) && users_get(c->sv->db, c->arena, id, &user, e) &&

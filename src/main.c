@@ -16,7 +16,8 @@ static const struct {
     {"doctor", command_doctor, "check settings, keys, database and port"},
     {"setup-link", command_setup_link, "print a one-time link that makes the first operator"},
     {"recover", command_recover,
-     "recover --org SLUG --email E: make a person owner again, and a link to a new password"},
+     "recover --org SLUG --email E [--enable] [--reset-factors]: make a person owner again, and a "
+     "link to a new password"},
     {"user", command_user, "user create --email E [--name N] [--password-stdin] [--operator]"},
     {"org", command_org, "org create --name N --owner EMAIL [--slug S]"},
     {"key", command_key,

@@ -13,6 +13,7 @@ enum { POLL_MS = 50, WRITE_TRIES = 5, WRITE_PAUSE_MS = 200 };
 void downstream_access_end(struct downstream_access *t)
 {
     secret_end(&t->token);
+    secret_end(&t->dpop_key);
 }
 
 /* ---- words ---- */
@@ -79,8 +80,11 @@ static bool give(const struct access *x, struct downstream_access *out, struct e
 {
     out->generation = x->row.generation;
     out->authorized_at = x->row.authorized_at;
-    return secret_set(&out->token, x->grant.access_token.p, x->grant.access_token.n) ||
-           err_set(e, ERR_UNAVAILABLE, "out of memory");
+    const struct downstream_grant *g = &x->grant;
+    bool is_good =
+        secret_set(&out->token, g->access_token.p, g->access_token.n) &&
+        (!downstream_grant_is_bound(g) || secret_set(&out->dpop_key, g->dpop_key.p, g->dpop_key.n));
+    return is_good || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
 static bool request(struct access *x, struct downstream_tokens_got *got, struct err *e)
@@ -109,9 +113,7 @@ static bool keep(struct access *x, struct str lease_id, const struct downstream_
 {
     struct downstream_token next = x->row;
     struct downstream_grant grant = x->grant;
-    grant.access_token = got->access_token;
-    if (!str_is_absent(got->refresh_token))
-        grant.refresh_token = got->refresh_token;
+    downstream_grant_take(&grant, got);
     if (!str_is_absent(got->scope))
         next.scope = got->scope;
     next.updated_at = clock_wall_ms();
@@ -142,14 +144,29 @@ static void give_up(struct access *x, struct str lease_id, const struct err *why
         connection_mark(x->sv, x->a, x->conn, x->owner);
 }
 
+/* Disconnected while the server answered: nobody else knows of these tokens. */
+static void revoke_if_gone(struct access *x, const struct downstream_tokens_got *got)
+{
+    struct downstream_token row;
+    struct downstream_grant grant = x->grant;
+    struct err e;
+    if (downstream_tokens_get(x->sv->db, x->a, x->conn->org_id, x->conn->id, x->owner, &row, &e) ||
+        e.code != ERR_NOT_FOUND)
+        return;
+    downstream_grant_take(&grant, got);
+    downstream_token_revoke(x->sv, x->a, &grant);
+}
+
 /* With the lease in hand: the answer is not left lying, whoever asked for it goes away. */
 static bool refresh(struct access *x, struct str lease_id, struct err *e)
 {
     struct downstream_tokens_got got;
     fiber_shield(true);
-    bool is_good = request(x, &got, e) && keep(x, lease_id, &got, e);
+    bool has_answer = request(x, &got, e), is_good = has_answer && keep(x, lease_id, &got, e);
     if (!is_good && e->code != ERR_CONFLICT)
         give_up(x, lease_id, e);
+    else if (!is_good && has_answer)
+        revoke_if_gone(x, &got);
     fiber_shield(false);
     return is_good;
 }
@@ -290,14 +307,24 @@ void downstream_access_refused(struct services *sv, struct arena *a, const struc
 
 /* ---- step-up ---- */
 
-void downstream_access_want(struct services *sv, struct arena *a, const struct connection *conn,
-                            struct str owner, struct str scope)
+static bool has_all(struct str granted, struct str wanted)
+{
+    struct str rest = wanted, word;
+    while (str_next(&rest, ' ', &word))
+        if (word.n > 0 && !str_list_has(granted, word))
+            return false;
+    return true;
+}
+
+bool downstream_access_want(struct services *sv, struct arena *a, const struct connection *conn,
+                            struct str owner, int64_t generation, struct str scope)
 {
     struct downstream_token row;
     struct err ignored;
     if (scope.n == 0 || scope.n > LIMIT_SCOPE ||
-        !downstream_tokens_get(sv->db, a, conn->org_id, conn->id, owner, &row, &ignored) ||
-        str_eq(row.wanted_scope, scope))
-        return;
-    (void)!downstream_tokens_want(sv->db, a, conn->org_id, &row, scope, &ignored);
+        !downstream_tokens_get(sv->db, a, conn->org_id, conn->id, owner, &row, &ignored))
+        return true;
+    if (!str_eq(row.wanted_scope, scope))
+        (void)!downstream_tokens_want(sv->db, a, conn->org_id, &row, scope, &ignored);
+    return row.generation != generation || !has_all(row.scope, scope);
 }

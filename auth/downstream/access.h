@@ -11,8 +11,9 @@
 
 struct downstream_access {
     struct secret token;
-    int64_t generation;    /* which one it is, to say that a server refused it */
-    int64_t authorized_at; /* stays the same when it is renewed */
+    struct secret dpop_key; /* the token is bound to it (dpop.h); empty: a bearer token */
+    int64_t generation;     /* which one it is, to say that a server refused it */
+    int64_t authorized_at;  /* stays the same when it is renewed */
 };
 void downstream_access_end(struct downstream_access *t);
 
@@ -28,9 +29,10 @@ bool downstream_access_get(struct services *sv, struct arena *a, const struct co
 void downstream_access_refused(struct services *sv, struct arena *a, const struct connection *conn,
                                struct str owner, int64_t generation);
 /* The server wants more than was granted (403 insufficient_scope): the next authorization asks for
- * it. */
-void downstream_access_want(struct services *sv, struct arena *a, const struct connection *conn,
-                            struct str owner, struct str scope);
+ * it. False: this very token (generation) was granted all of it, so that asking again is of no use.
+ */
+bool downstream_access_want(struct services *sv, struct arena *a, const struct connection *conn,
+                            struct str owner, int64_t generation, struct str scope) must_use;
 
 /* BASE_URL/oauth/connect/conn_...: where a person authorizes. STR_NONE: memory. */
 struct str downstream_connect_url(const struct services *sv, struct arena *a,

@@ -93,8 +93,55 @@ static bool sealed_read(struct services *sv, struct arena *a, const struct vault
     return true;
 }
 
+/* Writes the issuer to what is kept. */
+static bool given_bind(struct services *sv, struct arena *a, const struct vault_place *place,
+                       const struct credential_row *row, const struct jvalue *given,
+                       struct str issuer, struct err *e)
+{
+    struct str name, sealed;
+    const struct jvalue *value;
+    void *at = NULL;
+    struct buf plain;
+    struct jout j;
+    buf_init(&plain, LIMIT_OAUTH_DOCUMENT);
+    bool is_good = buf_reserve(&plain, LIMIT_OAUTH_DOCUMENT - 1) || no_memory(e);
+    jout_init(&j, &plain);
+    jout_object(&j);
+    while (jv_member(given, &at, &name, &value)) {
+        jout_key(&j, name);
+        jout_str(&j, jv_str(value));
+    }
+    jout_kstr(&j, "issuer", issuer);
+    jout_object_end(&j);
+    is_good = is_good && (buf_ok(&plain) || no_memory(e)) &&
+              vault_seal(sv->vault, a, place, buf_str(&plain), &sealed, e) &&
+              credentials_reseal(sv->db, a, place->org_id, row, sealed, e);
+    if (plain.p)
+        secret_wipe(plain.p, plain.cap);
+    buf_end(&plain);
+    return is_good;
+}
+
+/* The first authorization server that a registration is used at is the one that it is for: a server
+ * that names another later would have it sent there (MCP Authorization, "Authorization server
+ * binding"). */
+static bool given_check(struct services *sv, struct arena *a, const struct vault_place *place,
+                        const struct credential_row *row, const struct jvalue *given,
+                        struct str issuer, struct err *e)
+{
+    struct str bound = jv_get_str(given, "issuer");
+    if (str_is_absent(bound))
+        return given_bind(sv, a, place, row, given, issuer, e);
+    return str_eq(bound, issuer) ||
+           err_set(e, ERR_UPSTREAM_AUTH,
+                   "the server names the authorization server %.*s now, and client_id was given "
+                   "for %.*s: an administrator makes sure of that and calls "
+                   "CONNECTION_CREDENTIAL_SET with client_id again",
+                   STR_FMT(issuer), STR_FMT(bound));
+}
+
 static bool given_of(struct services *sv, struct arena *a, const struct connection *conn,
-                     struct str owner, const struct jvalue **out, struct err *e)
+                     struct str owner, struct str issuer, const struct jvalue **out, struct err *e)
 {
     struct credential_row row;
     *out = NULL;
@@ -104,7 +151,9 @@ static bool given_of(struct services *sv, struct arena *a, const struct connecti
         return true;
     struct str row_id = arena_printf(a, "%.*s/%.*s", STR_FMT(conn->id), STR_FMT(owner));
     struct vault_place place = {conn->org_id, STR("credentials"), STR("sealed"), row_id};
-    return !str_is_absent(row_id) ? sealed_read(sv, a, &place, row.sealed, out, e) : no_memory(e);
+    return (!str_is_absent(row_id) || no_memory(e)) &&
+           sealed_read(sv, a, &place, row.sealed, out, e) &&
+           given_check(sv, a, &place, &row, *out, issuer, e);
 }
 
 static struct str method_for_secret(const struct downstream_server *server)
@@ -118,12 +167,18 @@ static bool given_find(struct services *sv, struct arena *a, const struct connec
                        struct downstream_identity *out, struct err *e)
 {
     const struct jvalue *given;
-    if (!given_of(sv, a, conn, owner, &given, e) ||
-        (!given && owner.n > 0 && !given_of(sv, a, conn, STR(""), &given, e)))
+    if (!given_of(sv, a, conn, owner, server->issuer, &given, e) ||
+        (!given && owner.n > 0 && !given_of(sv, a, conn, STR(""), server->issuer, &given, e)))
         return false;
     out->client_id = jv_get_str(given, "client_id");
     out->client_secret = jv_get_str(given, "client_secret");
-    out->auth_method = str_is_absent(out->client_secret) ? STR("none") : method_for_secret(server);
+    out->private_key = jv_get_str(given, "private_key");
+    out->private_key_id = jv_get_str(given, "private_key_id");
+    if (!str_is_absent(out->private_key))
+        out->auth_method = STR("private_key_jwt");
+    else
+        out->auth_method =
+            str_is_absent(out->client_secret) ? STR("none") : method_for_secret(server);
     return true;
 }
 

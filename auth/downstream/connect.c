@@ -1,6 +1,7 @@
 #include "auth/downstream/connect.h"
 
 #include "auth/downstream/client.h"
+#include "auth/downstream/dpop.h"
 #include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -33,6 +34,7 @@ struct beginning {
     struct downstream_server server;
     struct downstream_identity client;
     struct str scope, redirect_uri;
+    struct str dpop_key; /* absent: bearer tokens */
     struct secret_text state, verifier;
 };
 
@@ -97,10 +99,13 @@ static void kept_write(const struct beginning *b, struct jout *j)
     put(j, "client_id", b->client.client_id);
     put(j, "client_secret", b->client.client_secret);
     put(j, "auth_method", b->client.auth_method);
+    put(j, "private_key", b->client.private_key);
+    put(j, "private_key_id", b->client.private_key_id);
     put(j, "redirect_uri", b->redirect_uri);
     put(j, "resource", b->settings.omits_resource ? STR_NONE : s->resource);
     put(j, "audience", b->settings.audience);
     put(j, "scope", b->scope);
+    put(j, "dpop_key", b->dpop_key);
     put(j, "url", b->conn->url);
     jout_kbool(j, "has_iss", s->has_iss);
     jout_object_end(j);
@@ -152,6 +157,8 @@ static bool address_write(const struct beginning *b, struct str *url, struct err
     if (!b->settings.omits_resource)
         downstream_form_add(&form, "resource", s->resource);
     downstream_form_add(&form, "audience", b->settings.audience);
+    if (!str_is_absent(b->dpop_key))
+        downstream_form_add(&form, "dpop_jkt", dpop_key_thumbprint(b->a, b->dpop_key));
     /* OpenID Connect Core section 11: offline_access is given to who asks the person. */
     if (s->has_offline_access)
         downstream_form_add(&form, "prompt", STR("consent"));
@@ -165,6 +172,14 @@ static bool address_write(const struct beginning *b, struct str *url, struct err
     return !str_is_absent(*url) || no_memory(e);
 }
 
+/* One for the authorization that begins: the code is bound to it already (RFC 9449 section 10). */
+static bool key_choose(struct beginning *b, struct err *e)
+{
+    if (b->server.uses_dpop)
+        b->dpop_key = dpop_key_make(b->a);
+    return !b->server.uses_dpop || !str_is_absent(b->dpop_key) || no_memory(e);
+}
+
 bool downstream_connect_begin(struct services *sv, struct arena *a, const struct connection *conn,
                               struct str owner, const struct downstream_person *person,
                               struct str *url, struct err *e)
@@ -176,7 +191,7 @@ bool downstream_connect_begin(struct services *sv, struct arena *a, const struct
     bool is_good = !str_is_absent(b.redirect_uri) || no_memory(e);
     is_good =
         is_good && downstream_settings_read(a, conn, &b.settings, e) &&
-        downstream_discover(sv, a, conn, &b.settings, &b.server, e) &&
+        downstream_discover(sv, a, conn, &b.settings, &b.server, e) && key_choose(&b, e) &&
         downstream_client_find(sv, a, conn, &(const struct downstream_asker){owner, b.redirect_uri},
                                &b.server, &b.client, e) &&
         scope_choose(&b, e) && request_keep(&b, e) && address_write(&b, url, e);
@@ -319,11 +334,14 @@ static bool tokens_keep(struct services *sv, struct arena *a, const struct downs
         .authorized_by = p->row.person_id,
         .authorized_at = now,
         .updated_at = now};
-    g->access_token = got->access_token;
-    g->refresh_token = got->refresh_token;
+    downstream_grant_take(g, got);
+    if (!got->is_bound)
+        g->dpop_key = STR_NONE; /* bearer tokens, as from any other server */
     if (!downstream_grant_seal(sv, a, p->row.org_id, &row, g, &row.sealed, e) ||
-        !downstream_tokens_put(sv->db, a, p->row.org_id, &row, e))
+        !downstream_tokens_put(sv->db, a, p->row.org_id, &row, e)) {
+        downstream_token_revoke(sv, a, g); /* the connection is gone, or the store: nobody has it */
         return false;
+    }
     if (p->row.user_id.n == 0)
         (void)!connections_note(sv->db, a, p->row.org_id, p->row.connection_id, &note, now,
                                 &ignored);
@@ -338,14 +356,17 @@ bool downstream_connect_finish(struct services *sv, struct arena *a,
     const struct jvalue *kept = pending->kept;
     struct str code = param(params, "code");
     struct downstream_tokens_got got;
-    struct downstream_grant g = {.client = {jv_get_str(kept, "client_id"),
-                                            jv_get_str(kept, "client_secret"),
-                                            jv_get_str(kept, "auth_method")},
-                                 .token_endpoint = jv_get_str(kept, "token_endpoint"),
-                                 .revocation_endpoint = jv_get_str(kept, "revocation_endpoint"),
-                                 .resource = jv_get_str(kept, "resource"),
-                                 .audience = jv_get_str(kept, "audience"),
-                                 .origin = downstream_origin(a, conn)};
+    struct downstream_grant g = {
+        .client = {jv_get_str(kept, "client_id"), jv_get_str(kept, "client_secret"),
+                   jv_get_str(kept, "auth_method"), jv_get_str(kept, "private_key"),
+                   jv_get_str(kept, "private_key_id")},
+        .issuer = pending->row.issuer,
+        .token_endpoint = jv_get_str(kept, "token_endpoint"),
+        .revocation_endpoint = jv_get_str(kept, "revocation_endpoint"),
+        .resource = jv_get_str(kept, "resource"),
+        .audience = jv_get_str(kept, "audience"),
+        .dpop_key = jv_get_str(kept, "dpop_key"),
+        .origin = downstream_origin(a, conn)};
     if (!issuer_check(pending, params, e) || !error_check(params, e))
         return false;
     if (str_is_absent(code))

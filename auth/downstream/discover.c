@@ -12,8 +12,9 @@ struct discovery {
     const struct connection *conn;
     const struct downstream_settings *settings;
     struct downstream_server *out;
-    struct uri uri;    /* the connection's */
-    struct str origin; /* the connection's */
+    struct uri uri;              /* the connection's */
+    struct str origin;           /* the connection's */
+    bool wants_dpop, needs_dpop; /* the server: it takes bound tokens, it takes no others */
 };
 
 static bool no_memory(struct err *e)
@@ -52,18 +53,15 @@ bool downstream_settings_read(struct arena *a, const struct connection *conn,
 
 /* ---- the server's own word ---- */
 
-/* What the server says to somebody without a credential. That it says nothing is no failure. */
-static bool challenge_ask(struct discovery *d, struct downstream_challenge *out, struct err *e)
+/* One request without a credential: what a 401 to it says. *is_refused: there was one. */
+static bool challenge_to(struct discovery *d, struct str body, struct downstream_challenge *out,
+                         bool *is_refused, struct err *e)
 {
     static const struct http_header headers[] = {
         {STR("Content-Type"), STR("application/json")},
         {STR("Accept"), STR("application/json, text/event-stream")},
         {STR("User-Agent"), STR("tulle/" TULLE_VERSION)},
         {STR("MCP-Protocol-Version"), STR("2025-11-25")}};
-    static const struct str body =
-        STR("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{"
-            "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":"
-            "\"tulle\",\"version\":\"" TULLE_VERSION "\"}}}");
     struct http_call call = {.method = STR("POST"),
                              .url = d->conn->url,
                              .headers = headers,
@@ -72,17 +70,33 @@ static bool challenge_ask(struct discovery *d, struct downstream_challenge *out,
                              .first_byte_ms = LIMIT_OAUTH_MS,
                              .total_ms = LIMIT_OAUTH_MS};
     struct http_answer_head head;
-    *out = (struct downstream_challenge){.error = STR_NONE};
-    if (!http_guard_url(d->sv->guard, d->conn->url, e))
-        return false;
     struct http_exchange *x = http_open(d->sv->http, &call, &head, e);
     if (!x)
         return false;
-    struct str given = http_header_get(head.headers, head.n_headers, STR("WWW-Authenticate"));
-    struct str kept = head.status == 401 ? arena_dup(d->a, given) : STR_NONE;
-    http_close(x);
-    if (!str_is_absent(kept) && !downstream_challenge_read(d->a, kept, out))
+    *is_refused = head.status == 401;
+    if (!*is_refused || !downstream_challenge_of(d->a, &head, out))
         *out = (struct downstream_challenge){.error = STR_NONE};
+    http_close(x);
+    return true;
+}
+
+/* What the server says to somebody without a credential. That it says nothing is no failure. A list
+ * comes first: it opens no session, and many servers let anybody initialize. */
+static bool challenge_ask(struct discovery *d, struct downstream_challenge *out, struct err *e)
+{
+    static const struct str bodies[] = {
+        STR("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{}}"),
+        STR("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{"
+            "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":"
+            "\"tulle\",\"version\":\"" TULLE_VERSION "\"}}}")};
+    bool is_refused = false;
+    if (!http_guard_url(d->sv->guard, d->conn->url, e))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(bodies) && !is_refused; i++)
+        if (!challenge_to(d, bodies[i], out, &is_refused, e))
+            return false;
+    d->wants_dpop = out->has_dpop &&
+                    (str_is_absent(out->dpop_algs) || str_list_has(out->dpop_algs, STR("ES256")));
     return true;
 }
 
@@ -209,6 +223,9 @@ static bool resource_find(struct discovery *d, const struct downstream_challenge
     if (str_is_absent(d->out->resource) || !resource_fits(d, d->out->resource))
         return err_set(e, ERR_UPSTREAM, "the server's metadata is about another resource than %.*s",
                        STR_FMT(d->conn->url));
+    d->needs_dpop = jv_get_bool(doc, "dpop_bound_access_tokens_required", false);
+    if (has_item(jv_get(doc, "dpop_signing_alg_values_supported"), STR("ES256")))
+        d->wants_dpop = true;
     d->out->scope = scopes_join(d->a, jv_get(doc, "scopes_supported"));
     *is_found = true;
     return issuer_choose(d, doc, e);
@@ -244,6 +261,21 @@ static void abilities_read(struct downstream_server *s, const struct jvalue *doc
     s->has_none = has_item(methods, STR("none"));
 }
 
+/* Tokens are bound to a key where both sides can: where the server wants it (its challenge or its
+ * metadata) and the authorization server says that it offers it (RFC 9449 section 5.1). A server
+ * that takes no others is believed before metadata that is silent. */
+static bool dpop_choose(struct discovery *d, const struct jvalue *doc, struct err *e)
+{
+    const struct jvalue *algs = jv_get(doc, "dpop_signing_alg_values_supported");
+    bool is_offered = has_item(algs, STR("ES256"));
+    d->out->uses_dpop = is_offered ? d->wants_dpop || d->needs_dpop : d->needs_dpop && !algs;
+    return is_offered || !d->needs_dpop || !algs ||
+           err_set(e, ERR_UPSTREAM,
+                   "the server takes only tokens that are bound by DPoP, which the authorization "
+                   "server %.*s does not offer with ES256",
+                   STR_FMT(d->out->issuer));
+}
+
 static bool metadata_read(struct discovery *d, const struct jvalue *doc, struct err *e)
 {
     struct downstream_server *s = d->out;
@@ -252,12 +284,15 @@ static bool metadata_read(struct discovery *d, const struct jvalue *doc, struct 
                        "the metadata of the authorization server %.*s is of another issuer",
                        STR_FMT(s->issuer));
     const struct jvalue *challenges = jv_get(doc, "code_challenge_methods_supported");
-    if (!has_item(challenges, STR("S256")) && !d->settings->assumes_s256)
+    bool has_codes = !d->settings->is_machine; /* client credentials know no codes, nor PKCE */
+    if (has_codes && !has_item(challenges, STR("S256")) && !d->settings->assumes_s256)
         return err_set(e, ERR_UPSTREAM,
                        "the authorization server %.*s does not say that it supports PKCE with S256",
                        STR_FMT(s->issuer));
     abilities_read(s, doc);
-    return endpoint_read(d, doc, "authorization_endpoint", true, &s->authorization_endpoint, e) &&
+    return dpop_choose(d, doc, e) &&
+           endpoint_read(d, doc, "authorization_endpoint", has_codes, &s->authorization_endpoint,
+                         e) &&
            endpoint_read(d, doc, "token_endpoint", true, &s->token_endpoint, e) &&
            endpoint_read(d, doc, "registration_endpoint", false, &s->registration_endpoint, e) &&
            endpoint_read(d, doc, "revocation_endpoint", false, &s->revocation_endpoint, e);

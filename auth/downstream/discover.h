@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/services.h"
+#include "io/http_client.h"
 #include "store/connections.h"
 
 /* What a connection's metadata says under "oauth", for providers that do not follow the rules. */
@@ -21,14 +22,18 @@ struct downstream_settings {
 bool downstream_settings_read(struct arena *a, const struct connection *conn,
                               struct downstream_settings *out, struct err *e) must_use;
 
-/* What a 401 or 403 says (RFC 6750 3, RFC 9728 5.1). Absent: not said. */
+/* What a 401 or 403 says (RFC 6750 3, RFC 9728 5.1, RFC 9449 7.1). Absent: not said. */
 struct downstream_challenge {
-    struct str resource_metadata, scope, error;
+    struct str resource_metadata, scope, error; /* of the first Bearer or DPoP challenge */
+    bool has_dpop;                              /* there is a DPoP challenge; what it says: */
+    struct str dpop_algs, dpop_error;
 };
-/* header: the value of WWW-Authenticate; the Bearer challenge of it is read. False: there is none,
- * or no memory. */
+/* header: the value of WWW-Authenticate. False: it has neither kind of challenge, or no memory. */
 bool downstream_challenge_read(struct arena *a, struct str header,
                                struct downstream_challenge *out) must_use;
+/* The same of an answer's headers: challenges may stand in several lines (RFC 9110 11.6.1). */
+bool downstream_challenge_of(struct arena *a, const struct http_answer_head *head,
+                             struct downstream_challenge *out) must_use;
 
 struct downstream_server {
     struct str resource; /* what tokens are asked for; absent: the server has no such metadata */
@@ -39,6 +44,7 @@ struct downstream_server {
     bool has_iss;              /* authorization_response_iss_parameter_supported */
     bool has_offline_access;
     bool has_basic, has_post, has_none; /* token_endpoint_auth_methods_supported */
+    bool uses_dpop; /* tokens bound to a key are asked for: wanted here and offered there */
 };
 /*
  * Asks the connection's server and its authorization server. Every address passes the guard.

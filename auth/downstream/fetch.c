@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "io/http_client.h"
 
-enum { HEADERS = 5 };
+enum { HEADERS = 6 };
 
 static void doc_free(void *doc)
 {
@@ -42,6 +42,9 @@ bool downstream_fetch(struct services *sv, struct arena *a, struct str url,
         headers[n++] = (struct http_header){STR("Content-Type"), post->type};
     if (post && !str_is_absent(post->authorization))
         headers[n++] = (struct http_header){STR("Authorization"), post->authorization};
+    if (post && !str_is_absent(post->dpop))
+        headers[n++] = (struct http_header){STR("DPoP"), post->dpop};
+    int64_t total_ms = post && post->total_ms ? post->total_ms : LIMIT_OAUTH_MS;
     struct http_call call = {.method = has_body ? STR("POST") : STR("GET"),
                              .url = url,
                              .headers = headers,
@@ -49,7 +52,7 @@ bool downstream_fetch(struct services *sv, struct arena *a, struct str url,
                              .body = has_body ? post->body : STR_NONE,
                              .first_byte_ms = LIMIT_OAUTH_MS,
                              .idle_ms = LIMIT_OAUTH_MS,
-                             .total_ms = LIMIT_OAUTH_MS,
+                             .total_ms = total_ms,
                              .max_bytes = LIMIT_OAUTH_DOCUMENT};
     struct http_fetched got;
     if (url.n > LIMIT_URL)
@@ -58,5 +61,6 @@ bool downstream_fetch(struct services *sv, struct arena *a, struct str url,
         !http_fetch(sv->http, a, &call, LIMIT_OAUTH_DOCUMENT, &got, e))
         return false;
     out->status = got.head.status;
+    out->dpop_nonce = http_header_get(got.head.headers, got.head.n_headers, STR("DPoP-Nonce"));
     return json_read(a, got.body, out, e);
 }

@@ -1,6 +1,9 @@
 #include "auth/downstream/grant.h"
 
+#include "auth/downstream/client_assertion.h"
+#include "auth/downstream/dpop.h"
 #include "auth/downstream/fetch.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -29,6 +32,9 @@ static struct {
     {"client_id", offsetof(struct downstream_grant, client.client_id)},
     {"client_secret", offsetof(struct downstream_grant, client.client_secret)},
     {"auth_method", offsetof(struct downstream_grant, client.auth_method)},
+    {"private_key", offsetof(struct downstream_grant, client.private_key)},
+    {"private_key_id", offsetof(struct downstream_grant, client.private_key_id)},
+    {"issuer", offsetof(struct downstream_grant, issuer)},
     {"token_endpoint", offsetof(struct downstream_grant, token_endpoint)},
     {"revocation_endpoint", offsetof(struct downstream_grant, revocation_endpoint)},
     {"resource", offsetof(struct downstream_grant, resource)},
@@ -37,6 +43,8 @@ static struct {
     {"origin", offsetof(struct downstream_grant, origin)},
     {"access_token", offsetof(struct downstream_grant, access_token)},
     {"refresh_token", offsetof(struct downstream_grant, refresh_token)},
+    {"dpop_key", offsetof(struct downstream_grant, dpop_key)},
+    {"token_type", offsetof(struct downstream_grant, token_type)},
 };
 
 static struct str *member_of(struct downstream_grant *g, size_t i)
@@ -106,6 +114,19 @@ bool downstream_grant_open(struct services *sv, struct arena *a, struct str org_
            err_set(e, ERR_INTERNAL, "a stored authorization is damaged");
 }
 
+void downstream_grant_take(struct downstream_grant *g, const struct downstream_tokens_got *got)
+{
+    g->access_token = got->access_token;
+    g->token_type = got->is_bound ? STR("DPoP") : STR_NONE;
+    if (!str_is_absent(got->refresh_token))
+        g->refresh_token = got->refresh_token;
+}
+
+bool downstream_grant_is_bound(const struct downstream_grant *g)
+{
+    return !str_is_absent(g->token_type);
+}
+
 /* ---- requests ---- */
 
 void downstream_form_add(struct buf *form, const char *name, struct str value)
@@ -139,9 +160,9 @@ struct str downstream_basic(struct arena *a, const struct downstream_identity *c
     return made;
 }
 
-static bool post_form(struct services *sv, struct arena *a, const struct downstream_grant *g,
-                      struct str url, struct buf *form, struct downstream_answer *out,
-                      struct err *e)
+/* The client's part of a form, and all else of the request. */
+static bool post_make(struct arena *a, const struct downstream_grant *g, struct buf *form,
+                      struct downstream_post *out, struct err *e)
 {
     struct downstream_post post = {.type = STR("application/x-www-form-urlencoded")};
     if (str_eq(g->client.auth_method, STR("client_secret_basic"))) {
@@ -152,11 +173,56 @@ static bool post_form(struct services *sv, struct arena *a, const struct downstr
         downstream_form_add(form, "client_id", g->client.client_id);
         if (str_eq(g->client.auth_method, STR("client_secret_post")))
             downstream_form_add(form, "client_secret", g->client.client_secret);
+        if (str_eq(g->client.auth_method, STR("private_key_jwt")) &&
+            !client_assertion_add(a, &g->client, g->issuer, form))
+            return err_set(e, ERR_INTERNAL, "the key of this client cannot be used");
     }
     if (!buf_ok(form))
         return err_set(e, ERR_UPSTREAM, "the request to the authorization server is too large");
     post.body = buf_str(form);
-    return downstream_fetch(sv, a, url, &post, out, e);
+    *out = post;
+    return true;
+}
+
+/* One request, with a proof where there is a key; what the client says of itself is made anew. */
+static bool token_post_once(struct services *sv, struct arena *a, const struct downstream_grant *g,
+                            struct buf *form, int64_t total_ms, struct downstream_answer *out,
+                            struct err *e)
+{
+    const struct dpop_request rq = {.method = STR("POST"), .url = g->token_endpoint};
+    bool has_key = !str_is_absent(g->dpop_key);
+    struct downstream_post post;
+    if (!post_make(a, g, form, &post, e))
+        return false;
+    post.total_ms = total_ms;
+    if (has_key) {
+        post.dpop = dpop_proof_make(a, g->dpop_key, &rq);
+        if (str_is_absent(post.dpop))
+            return no_memory(e);
+    }
+    if (!downstream_fetch(sv, a, g->token_endpoint, &post, out, e))
+        return false;
+    if (has_key)
+        dpop_nonce_keep(a, &rq, out->dpop_nonce);
+    return true;
+}
+
+/* A request that lacks the server's nonce has changed nothing there: it is sent once more (RFC 9449
+ * section 8). Both together take no longer than one may: a lease counts on it. */
+static bool token_post(struct services *sv, struct arena *a, const struct downstream_grant *g,
+                       struct buf *form, struct downstream_answer *out, struct err *e)
+{
+    int64_t deadline = clock_mono_ms() + LIMIT_OAUTH_MS;
+    size_t bare = form->n;
+    if (!token_post_once(sv, a, g, form, LIMIT_OAUTH_MS, out, e))
+        return false;
+    if (out->status < 400 || str_is_absent(g->dpop_key) || str_is_absent(out->dpop_nonce) ||
+        !str_eq(jv_get_str(out->json, "error"), STR("use_dpop_nonce")))
+        return true;
+    int64_t left = deadline - clock_mono_ms();
+    form->n = bare;
+    return left > 0 ? token_post_once(sv, a, g, form, left, out, e)
+                    : err_set(e, ERR_TIMEOUT, "the authorization server takes too long");
 }
 
 /* Visible ASCII: what may stand behind "Bearer ". */
@@ -200,7 +266,7 @@ bool downstream_token_request(struct services *sv, struct arena *a,
                               struct downstream_tokens_got *out, struct err *e)
 {
     struct downstream_answer answer = {0};
-    if (!post_form(sv, a, g, g->token_endpoint, form, &answer, e))
+    if (!token_post(sv, a, g, form, &answer, e))
         return false;
     /* Some answer 200 with an error. */
     struct str type = jv_get_str(answer.json, "token_type");
@@ -210,7 +276,8 @@ bool downstream_token_request(struct services *sv, struct arena *a,
                                           .id_token = jv_get_str(answer.json, "id_token")};
     if (answer.status != 200 || str_is_absent(out->access_token))
         return error_read(&answer, e);
-    if (!str_is_absent(type) && !str_ieq(type, STR("Bearer")))
+    out->is_bound = !str_is_absent(g->dpop_key) && str_ieq(type, STR("DPoP"));
+    if (!str_is_absent(type) && !str_ieq(type, STR("Bearer")) && !out->is_bound)
         return err_set(e, ERR_UPSTREAM, "the authorization server gave no Bearer token");
     if (!is_token_text(out->access_token) ||
         (!str_is_absent(out->refresh_token) && out->refresh_token.n > LIMIT_CREDENTIAL))
@@ -227,6 +294,7 @@ static void revoke_one(struct services *sv, struct arena *a, const struct downst
                        struct str token, const char *hint)
 {
     struct downstream_answer answer;
+    struct downstream_post post;
     struct err ignored;
     struct buf form;
     if (str_is_absent(token))
@@ -234,7 +302,8 @@ static void revoke_one(struct services *sv, struct arena *a, const struct downst
     buf_init(&form, LIMIT_OAUTH_DOCUMENT);
     downstream_form_add(&form, "token", token);
     downstream_form_add(&form, "token_type_hint", str_c(hint));
-    (void)!post_form(sv, a, g, g->revocation_endpoint, &form, &answer, &ignored);
+    if (post_make(a, g, &form, &post, &ignored))
+        (void)!downstream_fetch(sv, a, g->revocation_endpoint, &post, &answer, &ignored);
     if (form.p)
         secret_wipe(form.p, form.n);
     buf_end(&form);

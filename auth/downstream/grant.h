@@ -11,16 +11,21 @@
 
 struct downstream_identity {
     struct str client_id;
-    struct str client_secret; /* absent: a public client */
-    struct str auth_method;   /* none, client_secret_basic, client_secret_post */
+    struct str client_secret;  /* absent: a public client */
+    struct str auth_method;    /* none, client_secret_basic, client_secret_post, private_key_jwt */
+    struct str private_key;    /* of private_key_jwt: base64url of PKCS #8; absent: none */
+    struct str private_key_id; /* how the authorization server calls it; absent: not at all */
 };
 struct downstream_grant {
     struct downstream_identity client;
     struct str token_endpoint, revocation_endpoint; /* revocation: absent when there is none */
     struct str resource, audience;                  /* as asked for; absent: not */
     struct str origin;                              /* of the MCP server that the token is for */
+    struct str issuer; /* whose token_endpoint it is; absent in what was stored by older versions */
     struct str grant_type; /* "client_credentials": how it is renewed; absent: by refresh_token */
     struct str access_token, refresh_token; /* refresh: absent when there is none */
+    struct str dpop_key;   /* with which tokens are asked for (dpop.h); absent: none */
+    struct str token_type; /* "DPoP": the access token is bound to that key; absent: Bearer */
 };
 
 /* The text that is sealed into a row's place and back. *plain must outlive `out`. */
@@ -35,11 +40,17 @@ bool downstream_grant_open(struct services *sv, struct arena *a, struct str org_
 struct downstream_tokens_got {
     struct str access_token, refresh_token, scope, id_token; /* absent: not said */
     int64_t expires_in_s;                                    /* 0: not said */
+    bool is_bound; /* to the grant's key: token_type DPoP */
 };
+/* Puts what was answered into the grant. Without a new refresh token the old one stays. */
+void downstream_grant_take(struct downstream_grant *g, const struct downstream_tokens_got *got);
+/* Is the access token bound to the grant's key? */
+bool downstream_grant_is_bound(const struct downstream_grant *g);
 /*
  * POSTs a form (without client authentication, which is added by the grant's client) to the token
- * endpoint. ERR_INVALID_GRANT: the answer says so; ERR_INVALID_CLIENT; ERR_UPSTREAM, ERR_TIMEOUT,
- * ERR_EGRESS. Source: RFC 6749 sections 2.3.1, 5.
+ * endpoint, with a proof where the grant has a key (RFC 9449 section 5), once more where that lacks
+ * the server's nonce. ERR_INVALID_GRANT: the answer says so; ERR_INVALID_CLIENT; ERR_UPSTREAM,
+ * ERR_TIMEOUT, ERR_EGRESS. Source: RFC 6749 sections 2.3.1, 5.
  */
 bool downstream_token_request(struct services *sv, struct arena *a,
                               const struct downstream_grant *g, struct buf *form,

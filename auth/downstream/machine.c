@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth/downstream/client.h"
+#include "auth/downstream/dpop.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -102,7 +103,9 @@ static bool token_keep(struct services *sv, struct arena *a, const struct connec
         row->scope = got->scope;
     row->expires_at = got->expires_in_s ? now + got->expires_in_s * 1000 : 0;
     row->generation = row->authorized_at = row->updated_at = now;
-    g->access_token = got->access_token;
+    downstream_grant_take(g, got);
+    if (!got->is_bound)
+        g->dpop_key = STR_NONE;
     if (!downstream_grant_seal(sv, a, conn->org_id, row, g, &row->sealed, e) ||
         !downstream_tokens_put(sv->db, a, conn->org_id, row, e))
         return false;
@@ -120,19 +123,25 @@ static bool authorize(struct services *sv, struct arena *a, const struct connect
     if (!downstream_discover(sv, a, conn, settings, &server, e) ||
         !downstream_client_given(sv, a, conn, &server, &g.client, e))
         return false;
-    if (str_is_absent(g.client.client_secret))
+    if (str_is_absent(g.client.client_secret) && str_is_absent(g.client.private_key))
         return err_set(e, ERR_UPSTREAM,
                        "this server is used with client credentials: an administrator gives "
-                       "client_id and client_secret with CONNECTION_CREDENTIAL_SET");
+                       "client_id and client_secret or private_key with CONNECTION_CREDENTIAL_SET");
     struct downstream_token row = {.connection_id = conn->id,
                                    .user_id = STR(""),
                                    .authorized_by = STR(""),
                                    .issuer = server.issuer,
                                    .scope = str_is_absent(server.scope) ? STR("") : server.scope};
+    g.issuer = server.issuer;
     g.token_endpoint = server.token_endpoint;
     g.revocation_endpoint = server.revocation_endpoint;
     g.resource = settings->omits_resource ? STR_NONE : server.resource;
     g.audience = settings->audience;
+    if (server.uses_dpop) {
+        g.dpop_key = dpop_key_make(a);
+        if (str_is_absent(g.dpop_key))
+            return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
     if (token_get(sv, a, &g, row.scope, &got, e))
         return token_keep(sv, a, conn, &row, &g, &got, e);
     /* No person can mend it: the administrator is told. */

@@ -1,7 +1,7 @@
 /*
  * Tulle as itself at another server: client credentials (RFC 6749 section 4.4; MCP Authorization
  * extension OAuth Client Credentials), where the connection's metadata.oauth says "grant":
- * "client_credentials" and an administrator has given a client_id with a secret.
+ * "client_credentials" and an administrator has given a client_id with a secret or a key.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ enum machine_begun {
 };
 /*
  * Discovers the server and gets the organization's first token; one fiber of the process for a
- * connection. ERR_UPSTREAM and the like: no client_id with a secret was given, or
+ * connection. ERR_UPSTREAM and the like: no client_id with a secret or a key was given, or
  * the authorization server gives no token. No person can mend that: no address is shown. Waits.
  */
 enum machine_begun downstream_machine_begin(struct services *sv, struct arena *a,

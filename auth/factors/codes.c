@@ -34,37 +34,43 @@ static bool base32_of(struct arena *a, struct str bytes, struct str *out, struct
     return !str_is_absent(*out) || no_memory(e);
 }
 
-bool codes_app_start(struct http_request *rq, struct str user_id, struct str *seed, struct err *e)
+bool codes_app_start(struct http_request *rq, const struct codes_enrolment *who, struct str *seed,
+                     struct err *e)
 {
     struct services *sv = rq->context;
     uint8_t bytes[OTP_SEED_SIZE];
-    struct str raw = {(const char *)bytes, sizeof(bytes)}, sealed;
+    struct str raw = {(const char *)bytes, sizeof(bytes)};
+    struct totp_row row = {.session_id = who->session_id};
     rand_bytes(bytes, sizeof(bytes));
-    bool is_good = totp_seed_seal(sv->keys, rq->arena, user_id, raw, &sealed, e) &&
-                   totp_start(sv->db, rq->arena, user_id, sealed, clock_wall_ms(), e) &&
+    bool is_good = totp_seed_seal(sv->keys, rq->arena, who->user_id, raw, &row.sealed, e) &&
+                   totp_start(sv->db, rq->arena, who->user_id, &row, clock_wall_ms(), e) &&
                    base32_of(rq->arena, raw, seed, e);
     secret_wipe(bytes, sizeof(bytes));
     return is_good;
 }
 
-/* The seed of a person. ERR_NOT_FOUND. */
-static bool seed_get(struct http_request *rq, struct str user_id, bool is_confirmed,
-                     struct secret *out, struct err *e)
+/* The seed of a person: session_id absent: the confirmed one; else the one that waits there.
+ * ERR_NOT_FOUND. */
+static bool seed_get(struct http_request *rq, const struct codes_enrolment *who, struct secret *out,
+                     struct err *e)
 {
     struct services *sv = rq->context;
     struct totp_row row;
-    if (!totp_get(sv->db, rq->arena, user_id, &row, e))
+    if (!totp_get(sv->db, rq->arena, who->user_id, &row, e))
         return false;
-    if ((row.confirmed_at != 0) != is_confirmed)
+    bool is_wanted = str_is_absent(who->session_id)
+                         ? row.confirmed_at != 0
+                         : row.confirmed_at == 0 && str_eq(row.session_id, who->session_id);
+    if (!is_wanted)
         return err_set(e, ERR_NOT_FOUND, "there is no authenticator app to confirm");
-    return totp_seed_open(sv->keys, rq->arena, user_id, row.sealed, out, e);
+    return totp_seed_open(sv->keys, rq->arena, who->user_id, row.sealed, out, e);
 }
 
-bool codes_app_pending(struct http_request *rq, struct str user_id, struct str *seed, struct err *e)
+bool codes_app_pending(struct http_request *rq, const struct codes_enrolment *who, struct str *seed,
+                       struct err *e)
 {
     struct secret raw = {0};
-    bool is_good =
-        seed_get(rq, user_id, false, &raw, e) && base32_of(rq->arena, secret_reveal(&raw), seed, e);
+    bool is_good = seed_get(rq, who, &raw, e) && base32_of(rq->arena, secret_reveal(&raw), seed, e);
     secret_end(&raw);
     return is_good;
 }
@@ -134,12 +140,12 @@ static struct str code_clean(struct arena *a, struct str given)
     return (struct str){copy, n};
 }
 
-static bool app_judge(struct http_request *rq, struct str user_id, bool is_confirmed,
-                      struct str code, int64_t *step, struct err *e)
+static bool app_judge(struct http_request *rq, const struct codes_enrolment *who, struct str code,
+                      int64_t *step, struct err *e)
 {
     struct secret seed = {0};
-    if (!seed_get(rq, user_id, is_confirmed, &seed, e))
-        return e->code == ERR_NOT_FOUND && is_confirmed ? wrong(e) : false;
+    if (!seed_get(rq, who, &seed, e))
+        return e->code == ERR_NOT_FOUND && str_is_absent(who->session_id) ? wrong(e) : false;
     bool is_right = otp_check(secret_reveal(&seed), code, clock_wall_ms(), step);
     secret_end(&seed);
     return is_right || wrong(e);
@@ -163,8 +169,9 @@ static bool judge(struct http_request *rq, struct str user_id, struct str code, 
             return no_memory(e);
         is_good = recovery_codes_take(sv->db, rq->arena, user_id, hash, clock_wall_ms(), e);
     } else {
-        is_good = app_judge(rq, user_id, true, code, &step, e) &&
-                  totp_take(sv->db, rq->arena, user_id, step, e);
+        const struct codes_enrolment done = {.user_id = user_id};
+        is_good =
+            app_judge(rq, &done, code, &step, e) && totp_take(sv->db, rq->arena, user_id, step, e);
     }
     return is_good || (e->code == ERR_NOT_FOUND ? wrong(e) : false);
 }
@@ -202,18 +209,20 @@ bool codes_prove(struct http_request *rq, struct str user_id, struct str code, b
     return settle(rq, user_id, name, is_good, e);
 }
 
-bool codes_app_confirm(struct http_request *rq, struct str user_id, struct str code, struct err *e)
+bool codes_app_confirm(struct http_request *rq, const struct codes_enrolment *who, struct str code,
+                       struct err *e)
 {
     struct services *sv = rq->context;
     struct str name, clean = code_clean(rq->arena, code);
     int64_t step = 0;
     if (str_is_absent(clean))
         return no_memory(e);
-    if (!attempt_count(rq, user_id, &name, e))
+    if (!attempt_count(rq, who->user_id, &name, e))
         return false;
-    bool is_good = app_judge(rq, user_id, false, clean, &step, e) &&
-                   totp_confirm(sv->db, rq->arena, user_id, step, clock_wall_ms(), e);
-    return settle(rq, user_id, name, is_good, e);
+    bool is_good =
+        app_judge(rq, who, clean, &step, e) &&
+        totp_confirm(sv->db, rq->arena, who->user_id, who->session_id, step, clock_wall_ms(), e);
+    return settle(rq, who->user_id, name, is_good, e);
 }
 
 /* ---- recovery codes ---- */

@@ -143,19 +143,11 @@ static bool failure_hide(struct err *e)
                       why.detail);
 }
 
-bool foreign_check(struct services *sv, struct arena *keep, const struct foreign_shown *shown,
-                   int64_t now, struct caller *out, int64_t *good_until, struct err *e)
+static bool token_check(struct services *sv, struct arena *keep, const struct foreign_shown *shown,
+                        int64_t now, struct caller *out, int64_t *good_until, struct err *e)
 {
     struct jws jws = {0};
     struct err ignored;
-    int64_t retry;
-    struct str address = meter_of(keep, "address", shown->address);
-    bool is_counted = !str_is_absent(shown->address) && !str_is_absent(address);
-    if (shown->token.n > LIMIT_FOREIGN_TOKEN)
-        return foreign_refused(e, "over-long");
-    if (is_counted &&
-        !rates_would_pass(sv->rates, address, LIMIT_FOREIGN_FAILURES, clock_mono_ms(), &retry))
-        return too_many(e);
     bool is_jws = jws_parse(keep, shown->token, &jws, &ignored);
     /* A token that says who made it is shown to nobody else, however broken it is. */
     if (!is_jws && str_starts(shown->token, STR("eyJ")) &&
@@ -164,6 +156,28 @@ bool foreign_check(struct services *sv, struct arena *keep, const struct foreign
     bool is_good = check(sv, keep, shown, is_jws ? &jws : NULL, now, out, good_until, e);
     if (is_jws)
         jws_end(&jws);
+    return is_good;
+}
+
+/*
+ * Bad ones are counted by address, and good ones never, for many people may have one. What is bad
+ * is known only afterwards: how many are looked at in the meantime is limited, too.
+ */
+bool foreign_check(struct services *sv, struct arena *keep, const struct foreign_shown *shown,
+                   int64_t now, struct caller *out, int64_t *good_until, struct err *e)
+{
+    int64_t retry;
+    struct str address = meter_of(keep, "address", shown->address);
+    bool is_counted = !str_is_absent(shown->address) && !str_is_absent(address);
+    if (shown->token.n > LIMIT_FOREIGN_TOKEN)
+        return foreign_refused(e, "over-long");
+    if (is_counted &&
+        (!rates_would_pass(sv->rates, address, LIMIT_FOREIGN_FAILURES, clock_mono_ms(), &retry) ||
+         !rates_enter(sv->rates, address, LIMIT_FOREIGN_AT_ONCE, clock_mono_ms())))
+        return too_many(e);
+    bool is_good = token_check(sv, keep, shown, now, out, good_until, e);
+    if (is_counted)
+        rates_leave(sv->rates, address);
     if (is_good)
         return true;
     if (is_counted && e->code == ERR_UNAUTHENTICATED)

@@ -43,6 +43,7 @@ bool second_begin(struct http_request *rq, const struct signin *s, struct str re
                                      .provider_id = s->provider_id,
                                      .org_id = s->org_id,
                                      .provider_session = s->provider_session,
+                                     .ends_at = s->session_ends_at,
                                      .return_to = return_to,
                                      .created_at = now,
                                      .expires_at = now + LIMIT_FACTOR_WAIT_MS};
@@ -97,9 +98,12 @@ bool second_finish(struct http_request *rq, const struct pending_signin *p, stru
                              .provider_id = p->provider_id,
                              .org_id = p->org_id,
                              .provider_session = p->provider_session,
-                             .is_two_factor = true};
+                             .is_two_factor = true,
+                             .session_ends_at = p->ends_at};
     if (!s.method)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (p->ends_at != 0 && p->ends_at <= clock_wall_ms())
+        return over(e);
     if (!pending_signins_take(sv->db, rq->arena, p->hash, e))
         return e->code == ERR_NOT_FOUND ? over(e) : false;
     return session_cookie_set(rq, cookie_name(rq), STR(""), 0, e) &&

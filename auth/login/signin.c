@@ -39,6 +39,7 @@ static bool session_begin(struct http_request *rq, const struct signin *s, struc
         .proof_org_id = s->org_id,
         .provider_session = s->provider_session,
         .is_two_factor = s->is_two_factor,
+        .ends_at = s->session_ends_at,
     };
     return record(rq, s, "signin", "ok", NULL, e) && session_start(rq, &proof, e) &&
            new_browser_note(rq, s->user_id, e);

@@ -15,6 +15,7 @@ struct signin {
     struct str org_id;      /* whose provider it is; absent: the installation's, or Tulle */
     struct str provider_session; /* what the provider calls it (sid, SessionIndex); absent: none */
     bool is_two_factor;          /* two factors were proved already */
+    int64_t session_ends_at;     /* ms: the provider's session is over then; 0: it does not say */
 };
 /*
  * Starts the session and sets *next, the path to redirect to: return_to (return_to_safe is applied)

@@ -94,8 +94,12 @@ static bool all_refuse(struct services *sv, struct arena *a, const struct user *
         return false;
     for (size_t i = 0; i < n; i++) {
         enum signin_need one = SIGNIN_ENOUGH;
-        if (!signin_policy_judge(sv, a, orgs[i].org.id, proof, &one, e))
+        if (!signin_policy_judge(sv, a, orgs[i].org.id, user->id, proof, &one, e))
             return false;
+        if (one == SIGNIN_OWNERS) { /* what it proves counts nowhere else */
+            *out = (struct refusal){.is_by_all = true, .need = one};
+            return true;
+        }
         if (is_forced && str_eq(orgs[i].org.id, r->domain.org_id))
             one = SIGNIN_PROVIDER;
         if (one == SIGNIN_PROVIDER || one == SIGNIN_NO_LINK) {
@@ -116,7 +120,7 @@ bool signin_domains_admit(struct services *sv, struct arena *a, struct str user_
     if (!users_get(sv->db, a, user_id, &user, e) || !route_find(sv, a, user.email, &r, e) ||
         !all_refuse(sv, a, &user, proof, &r, &refusal, e))
         return false;
-    if (!refusal.is_by_all || user.is_operator)
+    if (!refusal.is_by_all || (user.is_operator && refusal.need != SIGNIN_OWNERS))
         return true;
     if (refusal.need == SIGNIN_PROVIDER && r.has_provider)
         return err_set(e, ERR_FORBIDDEN, "Your organization requires that you sign in with %.*s.",

@@ -1,5 +1,6 @@
 #include "auth/login/signin_policy.h"
 
+#include "auth/caller_build.h"
 #include "auth/session/return_to.h"
 #include "auth/sso/provider_buttons.h"
 #include "base/buf.h"
@@ -8,8 +9,26 @@
 #include "core/org_policy.h"
 #include "store/sso_providers.h"
 
-bool signin_policy_judge(struct services *sv, struct arena *a, struct str org_id,
+/* Does the organization's own provider vouch for its owners? */
+static bool owners_judge(struct services *sv, struct arena *a, struct str user_id,
                          const struct proof *p, enum signin_need *need, struct err *e)
+{
+    struct sso_provider provider = {.is_owners = false};
+    bool is_owner = false;
+    if (str_is_absent(user_id))
+        return true;
+    if (!sso_providers_get(sv->db, a, p->by, &provider, e) && e->code != ERR_NOT_FOUND)
+        return false;
+    if (!provider.is_owners && !caller_is_owner(sv, a, p->org_id, user_id, &is_owner, e))
+        return false;
+    if (is_owner)
+        *need = SIGNIN_OWNERS;
+    return true;
+}
+
+bool signin_policy_judge(struct services *sv, struct arena *a, struct str org_id,
+                         struct str user_id, const struct proof *p, enum signin_need *need,
+                         struct err *e)
 {
     const struct org_policy *policy;
     *need = SIGNIN_ENOUGH;
@@ -29,7 +48,7 @@ bool signin_policy_judge(struct services *sv, struct arena *a, struct str org_id
         *need = SIGNIN_NO_LINK;
     else if (policy->require_two_factor && !p->is_two_factor)
         *need = SIGNIN_SECOND;
-    return true;
+    return !is_own || owners_judge(sv, a, user_id, p, need, e);
 }
 
 const char *signin_policy_text(enum signin_need need)
@@ -44,6 +63,9 @@ const char *signin_policy_text(enum signin_need need)
         return "this organization takes no sign-in by a link in a mail: sign in in another way";
     case SIGNIN_SECOND:
         return "this organization requires two factors: set one up, then sign in with it";
+    case SIGNIN_OWNERS:
+        return "an administrator has set up that sign-in provider, and you are an owner: sign in "
+               "in another way, and confirm it by ORGANIZATION_SSO_UPDATE if you trust it";
     case SIGNIN_ENOUGH:
         break;
     }
@@ -51,10 +73,10 @@ const char *signin_policy_text(enum signin_need need)
 }
 
 bool signin_policy_check(struct services *sv, struct arena *a, struct str org_id,
-                         const struct proof *p, struct err *e)
+                         struct str user_id, const struct proof *p, struct err *e)
 {
     enum signin_need need;
-    if (!signin_policy_judge(sv, a, org_id, p, &need, e))
+    if (!signin_policy_judge(sv, a, org_id, user_id, p, &need, e))
         return false;
     return need == SIGNIN_ENOUGH || err_set(e, ERR_FORBIDDEN, "%s", signin_policy_text(need));
 }

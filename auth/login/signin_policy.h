@@ -15,16 +15,20 @@ enum signin_need {
     SIGNIN_PROVIDER,  /* the organization requires its own provider */
     SIGNIN_NO_LINK,   /* it takes no links by mail */
     SIGNIN_SECOND,    /* it requires two factors */
+    SIGNIN_OWNERS,    /* an administrator configured that provider, and this is an owner */
 };
 /*
- * What is missing. A proof without `by` is no browser sign-in (keys, service accounts): enough.
- * Waits (store) when the policy is not in the worker's memory. ERR_UNAVAILABLE and the store's.
+ * What is missing. user_id: who proved it; absent: nobody whom the store knows. An administrator
+ * who decides what a provider says must not become an owner by it. A proof without `by` is no
+ * browser sign-in (keys, service accounts): enough. Waits (store) when the policy is not in the
+ * worker's memory. ERR_UNAVAILABLE and the store's.
  */
 bool signin_policy_judge(struct services *sv, struct arena *a, struct str org_id,
-                         const struct proof *p, enum signin_need *need, struct err *e) must_use;
+                         struct str user_id, const struct proof *p, enum signin_need *need,
+                         struct err *e) must_use;
 /* The same as an error: ERR_FORBIDDEN says what to do. */
 bool signin_policy_check(struct services *sv, struct arena *a, struct str org_id,
-                         const struct proof *p, struct err *e) must_use;
+                         struct str user_id, const struct proof *p, struct err *e) must_use;
 /* One sentence for a person. */
 const char *signin_policy_text(enum signin_need need);
 /* Where to prove what is missing and come back to return_to: a path of this server. The

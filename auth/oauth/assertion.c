@@ -1,7 +1,9 @@
 #include "auth/oauth/assertion.h"
 
+#include "auth/jwks_cache.h"
 #include "auth/oauth/client_document.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "crypto/hash.h"
 #include "crypto/jws.h"
 #include "store/oauth_assertions.h"
@@ -72,11 +74,15 @@ static bool is_signed(const struct jws *t, struct str jwks)
     auto_free(jdoc_freep) struct jdoc *doc =
         str_is_absent(jwks) ? NULL : jdoc_parse(jwks, &ignored);
     const struct jvalue *keys = doc ? jv_get(jdoc_root(doc), "keys") : NULL;
-    for (size_t i = 0; i < jv_count(keys); i++) {
+    size_t tried = 0;
+    for (size_t i = 0; i < jv_count(keys) && tried < LIMIT_KEYS_TRIED; i++) {
         const struct jvalue *key = jv_at(keys, i);
         struct str kid = jv_get_str(key, "kid");
         if (!str_is_absent(t->kid) && !str_is_absent(kid) && !str_eq(kid, t->kid))
             continue;
+        if (!jwks_key_fits(key, t->alg))
+            continue;
+        tried++;
         if (jws_verify(t, key))
             return true;
     }

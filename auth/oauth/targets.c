@@ -139,7 +139,7 @@ static bool org_search(struct search *s, struct err *e)
         s->n_refusing++;
         return true;
     }
-    if (!signin_policy_judge(z->sv, z->a, s->org->id, &s->out->proof, &need, e))
+    if (!signin_policy_judge(z->sv, z->a, s->org->id, s->out->user_id, &s->out->proof, &need, e))
         return false;
     if (need != SIGNIN_ENOUGH)
         return elsewhere_add(s, need, e);

@@ -31,7 +31,7 @@ bool token_person_check(const struct token_call *c, struct str org_id, struct st
         return e->code == ERR_NOT_FOUND
                    ? err_set(e, ERR_INVALID_GRANT, "who granted this may not any more")
                    : false;
-    if (!proof || signin_policy_check(c->sv, c->a, org_id, proof, e))
+    if (!proof || signin_policy_check(c->sv, c->a, org_id, user_id, proof, e))
         return true;
     const struct err why = *e;
     return why.code == ERR_FORBIDDEN ? err_set(e, ERR_INVALID_GRANT, "%s", why.msg) : false;

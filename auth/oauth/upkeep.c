@@ -1,5 +1,6 @@
 #include "auth/oauth/upkeep.h"
 
+#include "auth/login/domain_proof.h"
 #include "base/clock.h"
 #include "core/signing_key.h"
 #include "io/fiber.h"
@@ -31,6 +32,7 @@ static void run(void *arg)
         if (a)
             look(sv, a);
         arena_end(a);
+        domain_proof_recheck(sv);
     } while (fiber_sleep_until(clock_mono_ms() + EVERY_MS, &e));
 }
 

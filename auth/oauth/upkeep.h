@@ -1,5 +1,6 @@
-/* What the authorization server does without being asked, at the start and every hour: signing keys
- * older than 90 days get successors, clients that nobody uses go. */
+/* What is done without being asked, at the start and every hour: signing keys older than 90 days
+ * get successors, clients that nobody uses go, proven domains whose turn it is are looked at again.
+ */
 #pragma once
 
 #include "core/services.h"

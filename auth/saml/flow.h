@@ -38,10 +38,9 @@ struct saml_return {
     struct str purpose, return_to, user_id, context; /* of the errand; purpose "signin" without */
     struct str org_id, provider_name;
     struct identity identity;
-    int64_t session_ends_at; /* ms; 0: nothing is said */
-    bool is_unsolicited;     /* the identity provider began: the person is asked first */
-    struct str refused;      /* the code of what was wrong; absent: nothing */
-    struct str why;          /* of that, for administrators */
+    bool is_unsolicited; /* the identity provider began: the person is asked first */
+    struct str refused;  /* the code of what was wrong; absent: nothing */
+    struct str why;      /* of that, for administrators */
 };
 /*
  * What the ticket holds, in the browser that began. take: uses it up, with the state behind it;

@@ -67,8 +67,8 @@ static bool identity_read(struct http_request *rq, const struct saml_settings *s
                                       .is_email_verified = true,
                                       .name = jv_get_str(v, "name"),
                                       .has_groups = jv_get_bool(v, "has_groups", false),
-                                      .provider_session = jv_get_str(v, "session")};
-    out->session_ends_at = jv_get_i64(v, "ends", 0);
+                                      .provider_session = jv_get_str(v, "session"),
+                                      .session_ends_at = jv_get_i64(v, "ends", 0)};
     return groups_read(rq->arena, jv_get(v, "groups"), &out->identity) || no_memory(e);
 }
 

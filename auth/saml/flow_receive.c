@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "core/rates.h"
 #include "crypto/hash.h"
 #include "crypto/keyring.h"
 #include "store/rows.h"
@@ -180,6 +181,35 @@ static bool ticket_keep(struct http_request *rq, const struct saml_settings *s,
     return is_good;
 }
 
+/* ---- how often ---- */
+
+/* The meter of who sends it; absent: many may have this address. Only failures count: a whole
+ * company may sign in from one. */
+static struct str failures_of(const struct http_request *rq)
+{
+    return rq->peer_is_shared ? STR_NONE : arena_printf(rq->arena, "saml %s", rq->peer);
+}
+
+static bool failures_admit(const struct http_request *rq, struct err *e)
+{
+    const struct services *sv = rq->context;
+    struct str meter = failures_of(rq);
+    int64_t retry;
+    return str_is_absent(meter) ||
+           rates_would_pass(sv->rates, meter, LIMIT_SAML_FAILURES, clock_mono_ms(), &retry) ||
+           err_set(e, ERR_RATE_LIMITED,
+                   "Too many sign-ins that could not be accepted. Wait a minute.");
+}
+
+static void failures_note(const struct http_request *rq)
+{
+    const struct services *sv = rq->context;
+    struct str meter = failures_of(rq);
+    int64_t ignored;
+    if (!str_is_absent(meter))
+        (void)!rates_pass(sv->rates, meter, LIMIT_SAML_FAILURES, clock_mono_ms(), &ignored);
+}
+
 /* ---- the form ---- */
 
 /* What is not even a message is nobody's sign-in. */
@@ -204,12 +234,15 @@ bool saml_receive(struct http_request *rq, struct str provider_id, struct str *t
     struct saml_settings s;
     struct form form;
     struct judging *d = NULL;
-    if (!saml_settings_load(sv, rq->arena, provider_id, &s, e) || !wire_form_read(rq, &form, e))
+    if (!failures_admit(rq, e) || !saml_settings_load(sv, rq->arena, provider_id, &s, e) ||
+        !wire_form_read(rq, &form, e))
         return false;
     struct str message = saml_base64(rq->arena, wire_param(&form, "SAMLResponse"));
     struct str relay = wire_param(&form, "RelayState");
-    if (str_is_absent(message))
+    if (str_is_absent(message)) {
+        failures_note(rq);
         return err_set(e, ERR_BAD_REQUEST, "There is no SAMLResponse that can be read.");
+    }
     if (relay.n > LIMIT_RETURN_TO)
         relay = STR_NONE;
     if (!judge(rq, &s, message, &d, e))
@@ -218,5 +251,7 @@ bool saml_receive(struct http_request *rq, struct str provider_id, struct str *t
     d->is_good = d->is_good && asked_check(rq->arena, &s, relay, d);
     if (d->is_good && !use_up(rq, &s, d, e))
         return false;
+    if (!d->is_good)
+        failures_note(rq);
     return (d->is_good || refusal_record(rq, &s, d, e)) && ticket_keep(rq, &s, d, relay, ticket, e);
 }

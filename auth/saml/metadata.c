@@ -1,6 +1,7 @@
 #include "auth/saml/metadata.h"
 
 #include "auth/saml/xml.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "base/uri.h"
@@ -9,6 +10,72 @@
 #define BINDING "urn:oasis:names:tc:SAML:2.0:bindings:"
 
 /* ---- theirs ---- */
+
+/* Digits, then a letter of `units`, in their order; *text goes on behind it. */
+static bool duration_part(struct str *text, const char *units, const int64_t *unit_ms,
+                          size_t *at_least, int64_t *ms)
+{
+    int64_t n = 0;
+    size_t i = 0;
+    for (; i < text->n && text->p[i] >= '0' && text->p[i] <= '9' && i < 6; i++)
+        n = n * 10 + (text->p[i] - '0');
+    const char *unit = i > 0 && i < text->n ? strchr(units + *at_least, text->p[i]) : NULL;
+    if (!unit || !*unit)
+        return false;
+    *at_least = (size_t)(unit - units) + 1;
+    *ms += n * unit_ms[unit - units];
+    *text = str_slice(*text, i + 1, SIZE_MAX);
+    return true;
+}
+
+bool saml_duration(struct str text, int64_t *ms)
+{
+    static const int64_t day = INT64_C(24) * 60 * 60 * 1000, longest = 3650;
+    const int64_t days_ms[] = {365 * day, 30 * day, day},
+                  times_ms[] = {3600 * 1000, 60 * 1000, 1000};
+    size_t at_day = 0, at_time = 0;
+    bool has_time = false, has_any = false;
+    *ms = 0;
+    if (text.n < 3 || text.p[0] != 'P')
+        return false;
+    text = str_slice(text, 1, SIZE_MAX);
+    while (text.n > 0) {
+        if (!has_time && text.p[0] == 'T') {
+            has_time = true;
+            has_any = false;
+            text = str_slice(text, 1, SIZE_MAX);
+            continue;
+        }
+        if (!(has_time ? duration_part(&text, "HMS", times_ms, &at_time, ms)
+                       : duration_part(&text, "YMD", days_ms, &at_day, ms)))
+            return false;
+        has_any = true;
+    }
+    if (*ms > longest * day)
+        *ms = longest * day;
+    return has_any;
+}
+
+/* What the entity and what is around it say about time: the soonest counts. */
+static bool times_read(struct arena *a, const struct xml_node *node, struct saml_idp *out,
+                       struct err *e)
+{
+    for (; node; node = xml_parent(node)) {
+        struct str until = xml_attr(a, node, NULL, "validUntil");
+        struct str cache = xml_attr(a, node, NULL, "cacheDuration");
+        int64_t ms;
+        if (!str_is_absent(until)) {
+            if (!clock_parse_rfc3339(str_trim(until), &ms))
+                return err_set(e, ERR_INVALID, "the metadata's validUntil is no time");
+            if (out->valid_until == 0 || ms < out->valid_until)
+                out->valid_until = ms;
+        }
+        if (!str_is_absent(cache) && saml_duration(str_trim(cache), &ms) &&
+            (out->cache_ms == 0 || ms < out->cache_ms))
+            out->cache_ms = ms;
+    }
+    return true;
+}
 
 static bool is_idp(const struct xml_node *entity)
 {
@@ -112,7 +179,7 @@ bool saml_metadata_read(struct arena *a, struct str text, struct str entity_id,
     if (str_is_absent(out->entity_id) || str_is_absent(out->sso_url))
         return err_set(e, ERR_INVALID,
                        "the metadata has no SingleSignOnService by HTTP-Redirect or HTTP-POST");
-    return certificates_read(a, idp, out, e);
+    return times_read(a, idp, out, e) && certificates_read(a, idp, out, e);
 }
 
 /* ---- ours ---- */
@@ -153,8 +220,10 @@ void saml_metadata_write(const struct saml_settings *s, struct buf *out)
              s->sign_requests ? "true" : "false");
     for (size_t i = 0; i < s->n_keys; i++)
         key_write(&s->keys[i], "signing", out);
+    /* Who takes the first one to encrypt with takes the newest. */
+    size_t newest = s->n_keys > 1 && s->keys[1].made_at > s->keys[0].made_at;
     for (size_t i = 0; i < s->n_keys; i++)
-        key_write(&s->keys[i], "encryption", out);
+        key_write(&s->keys[i ^ newest], "encryption", out);
     service_write("SingleLogoutService", "HTTP-Redirect", s->slo_url, "", out);
     service_write("SingleLogoutService", "HTTP-POST", s->slo_url, "", out);
     if (!str_is_absent(s->name_id_format)) {

@@ -4,13 +4,6 @@
 
 #include "auth/saml/settings.h"
 
-/* What an identity provider's metadata says. */
-struct saml_idp {
-    struct str entity_id, sso_url, slo_url; /* slo absent: none */
-    bool sso_is_post, slo_is_post;
-    struct str *certificates; /* DER */
-    size_t n_certificates;
-};
 /*
  * Reads an EntityDescriptor, or the one with this entity id (absent: the only one that is an
  * identity provider) of an EntitiesDescriptor. Signatures of metadata are not judged: an
@@ -19,5 +12,8 @@ struct saml_idp {
  */
 bool saml_metadata_read(struct arena *a, struct str text, struct str entity_id,
                         struct saml_idp *out, struct err *e) must_use;
+/* xs:duration as ms, a month being 30 days and a year 365; at most ten years. False: it is none, or
+ * negative. */
+bool saml_duration(struct str text, int64_t *ms) must_use;
 /* Appends ours. */
 void saml_metadata_write(const struct saml_settings *s, struct buf *out);

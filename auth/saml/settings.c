@@ -1,15 +1,14 @@
 /* Reading what a provider is. */
 #include "auth/saml/settings.h"
 
-#include "auth/saml/work.h"
-#include "auth/sso/provider_secret.h"
+#include "auth/saml/own_keys.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "crypto/certificate.h"
-#include "crypto/sign.h"
+#include "store/saml_metadata.h"
 
-enum { SECRET_MAX = 12 * 1024, SKEW_S = 60 };
+enum { CERTIFICATE_MAX = 16 * 1024, SKEW_S = 60 };
 
 static bool no_memory(struct err *e)
 {
@@ -22,70 +21,18 @@ struct str saml_url(const struct services *sv, struct arena *a, struct str provi
     return arena_printf(a, "%s/auth/saml/%.*s%s", sv->config->origin, STR_FMT(provider_id), suffix);
 }
 
-/* ---- keys ---- */
-
-struct wiped {
-    struct str bytes;
-};
-
-static void wipe(void *arg)
-{
-    const struct wiped *w = arg;
-    secret_wipe((void *)(uintptr_t)w->bytes.p, w->bytes.n);
-}
-
-bool saml_key_wipe_later(struct arena *a, struct str key)
-{
-    struct wiped *w = arena_alloc(a, sizeof(*w));
-    if (!w)
-        return false;
-    w->bytes = key;
-    return arena_on_end(a, wipe, w);
-}
+/* ---- the config ---- */
 
 static struct str decoded(struct arena *a, struct str base64)
 {
     struct buf bytes;
-    buf_init(&bytes, SECRET_MAX);
+    buf_init(&bytes, CERTIFICATE_MAX);
     struct str copy = !str_is_absent(base64) && text_b64_decode(base64, &bytes)
                           ? arena_dup(a, buf_str(&bytes))
                           : STR_NONE;
-    if (bytes.p)
-        secret_wipe(bytes.p, bytes.cap);
     buf_end(&bytes);
     return copy;
 }
-
-static bool keys_read(struct arena *a, const struct jvalue *root, struct saml_settings *out)
-{
-    const struct jvalue *list = jv_get(root, "keys");
-    out->n_keys = 0;
-    for (size_t i = 0; i < jv_count(list) && i < SAML_KEYS; i++) {
-        struct saml_key *k = &out->keys[out->n_keys++];
-        k->key = decoded(a, jv_get_str(jv_at(list, i), "key"));
-        k->certificate = decoded(a, jv_get_str(jv_at(list, i), "certificate"));
-        if (str_is_absent(k->key) || str_is_absent(k->certificate) ||
-            !saml_key_wipe_later(a, k->key))
-            return false;
-    }
-    return out->n_keys > 0;
-}
-
-static bool keys_open(struct services *sv, struct arena *a, const struct sso_provider *p,
-                      struct saml_settings *out, struct err *e)
-{
-    struct secret plain = {NULL, 0};
-    if (!provider_secret_open(sv, a, p->org_id, p->id, p->sealed_secret, &plain, e))
-        return false;
-    struct jdoc *doc = jdoc_parse(secret_reveal(&plain), e);
-    bool is_good = doc && (keys_read(a, jdoc_root(doc), out) ||
-                           err_set(e, ERR_INTERNAL, "a provider's keys cannot be read"));
-    jdoc_free(doc);
-    secret_end(&plain);
-    return is_good;
-}
-
-/* ---- the config ---- */
 
 static struct str copied(struct arena *a, const struct jvalue *object, const char *name)
 {
@@ -114,6 +61,8 @@ static bool config_read(struct arena *a, const struct jvalue *config, struct sam
     out->idp_entity_id = copied(a, config, "idp_entity_id");
     out->idp_sso_url = copied(a, config, "sso_url");
     out->idp_slo_url = copied(a, config, "slo_url");
+    out->idp_metadata_url = copied(a, config, "idp_metadata_url");
+    out->refresh_metadata = jv_get_bool(config, "refresh_metadata", false);
     out->idp_sso_is_post = jv_get_bool(config, "sso_is_post", false);
     out->idp_slo_is_post = jv_get_bool(config, "slo_is_post", false);
     out->sign_requests = jv_get_bool(config, "sign_requests", true);
@@ -148,7 +97,7 @@ static bool config_open(struct services *sv, struct arena *a, const struct sso_p
 bool saml_settings_open(struct services *sv, struct arena *a, const struct sso_provider *p,
                         struct saml_settings *out, struct err *e)
 {
-    return config_open(sv, a, p, out, e) && keys_open(sv, a, p, out, e);
+    return config_open(sv, a, p, out, e) && saml_keys_open(sv, a, p, out, e);
 }
 
 bool saml_settings_load(struct services *sv, struct arena *a, struct str provider_id,
@@ -165,7 +114,9 @@ bool saml_settings_load(struct services *sv, struct arena *a, struct str provide
 
 /* ---- describing ---- */
 
-static bool certificate_describe(struct arena *a, struct str der, struct jout *j, struct err *e)
+/* use: of ours; NULL: of theirs. */
+static bool certificate_describe(struct arena *a, struct str der, const char *use, struct jout *j,
+                                 struct err *e)
 {
     struct certificate c;
     if (!certificate_read_der(a, der, &c, e))
@@ -175,7 +126,26 @@ static bool certificate_describe(struct arena *a, struct str der, struct jout *j
     jout_kstr(j, "subject", c.subject);
     jout_ktime(j, "not_before", c.not_before);
     jout_ktime(j, "not_after", c.not_after);
+    if (use)
+        jout_kstr(j, "use", str_c(use));
     jout_object_end(j);
+    return true;
+}
+
+/* Where their metadata is, and when it was read by itself. */
+static bool metadata_describe(struct services *sv, struct arena *a, const struct sso_provider *p,
+                              const struct saml_settings *s, struct jout *j, struct err *e)
+{
+    struct saml_metadata_state state = {0};
+    struct err own;
+    if (!saml_metadata_get(sv->db, a, p->id, &state, &own) && own.code != ERR_NOT_FOUND) {
+        *e = own;
+        return false;
+    }
+    jout_kstr(j, "idp_metadata_url", s->idp_metadata_url);
+    jout_kbool(j, "refresh_metadata", s->refresh_metadata);
+    jout_ktime(j, "metadata_read_at", state.read_at);
+    jout_kstr(j, "metadata_problem", state.problem);
     return true;
 }
 
@@ -183,7 +153,7 @@ bool saml_settings_describe(struct services *sv, struct arena *a, const struct s
                             struct jout *j, struct err *e)
 {
     struct saml_settings s;
-    if (!config_open(sv, a, p, &s, e))
+    if (!saml_settings_open(sv, a, p, &s, e))
         return false;
     jout_kstr(j, "entity_id", s.entity_id);
     jout_kstr(j, "acs_url", s.acs_url);
@@ -205,57 +175,14 @@ bool saml_settings_describe(struct services *sv, struct arena *a, const struct s
     jout_key(j, STR("certificates"));
     jout_array(j);
     for (size_t i = 0; i < s.n_certificates; i++)
-        if (!certificate_describe(a, s.certificates[i], j, e))
+        if (!certificate_describe(a, s.certificates[i], NULL, j, e))
             return false;
     jout_array_end(j);
-    return true;
-}
-
-/* ---- a pair of our own ---- */
-
-struct pair {
-    struct str name;
-    struct str json; /* out */
-};
-
-static bool pair_make(struct arena *a, void *arg, struct err *e)
-{
-    struct pair *p = arg;
-    struct secret key = {NULL, 0};
-    struct buf out;
-    buf_init(&out, SECRET_MAX);
-    bool is_good = sign_key_make_rsa(&key);
-    struct str certificate = is_good ? certificate_make(a, secret_reveal(&key), p->name) : STR_NONE;
-    if (!str_is_absent(certificate)) {
-        buf_add(&out, STR("{\"keys\":[{\"key\":\""));
-        text_b64(&out, key.bytes, key.n);
-        buf_add(&out, STR("\",\"certificate\":\""));
-        text_b64(&out, certificate.p, certificate.n);
-        buf_add(&out, STR("\"}]}"));
-        p->json = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
-    }
-    secret_end(&key);
-    if (out.p)
-        secret_wipe(out.p, out.cap);
-    buf_end(&out);
-    is_good = !str_is_absent(p->json) && saml_key_wipe_later(a, p->json);
-    return is_good || err_set(e, ERR_INTERNAL, "a key could not be made");
-}
-
-bool saml_secret_make(struct services *sv, struct arena *a, struct str org_id,
-                      struct str provider_id, struct str *sealed, struct err *e)
-{
-    struct arena *own;
-    struct saml_work *w = saml_work_new(&own, e);
-    if (!w)
-        return false;
-    struct pair *p = arena_alloc(own, sizeof(*p));
-    if (!p) {
-        saml_work_free(w);
-        return no_memory(e);
-    }
-    p->name = arena_dup(own, provider_id);
-    if (!saml_work_run(sv, a, w, pair_make, p, e))
-        return false;
-    return provider_secret_seal(sv, a, org_id, provider_id, p->json, sealed, e);
+    jout_key(j, STR("own_keys"));
+    jout_array(j);
+    for (size_t i = 0; i < s.n_keys; i++)
+        if (!certificate_describe(a, s.keys[i].certificate, i == 0 ? "signs" : "published", j, e))
+            return false;
+    jout_array_end(j);
+    return metadata_describe(sv, a, p, &s, j, e);
 }

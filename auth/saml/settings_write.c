@@ -3,6 +3,7 @@
 #include "auth/saml/settings.h"
 #include "auth/saml/work.h"
 #include "auth/saml/xml.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "base/uri.h"
@@ -45,6 +46,13 @@ static bool metadata_work(struct arena *a, void *arg, struct err *e)
     return saml_metadata_read(a, m->text, m->entity_id, &m->idp, e);
 }
 
+/* Metadata that says that it is over says nothing else. */
+static bool metadata_is_current(const struct saml_idp *idp, struct err *e)
+{
+    return idp->valid_until == 0 || idp->valid_until > clock_wall_ms() ||
+           err_set(e, ERR_INVALID, "the metadata's validUntil is past");
+}
+
 static bool metadata_take(struct services *sv, struct arena *a, struct str text,
                           struct str entity_id, struct saml_idp *out, struct err *e)
 {
@@ -62,7 +70,7 @@ static bool metadata_take(struct services *sv, struct arena *a, struct str text,
     if (!saml_work_run(sv, a, w, metadata_work, m, e))
         return false;
     *out = m->idp;
-    return true;
+    return metadata_is_current(out, e);
 }
 
 /* ---- arguments ---- */
@@ -131,13 +139,24 @@ static bool idp_begin(struct writing *w)
     return present_certificates(w);
 }
 
+static bool url_check(const struct writing *w, const char *name, struct str url)
+{
+    struct uri u;
+    if (url.n > LIMIT_URL || !uri_parse(url, &u) || !uri_is_http(&u) ||
+        !str_is_absent(u.userinfo) || !str_is_absent(u.fragment))
+        return err_set(w->e, ERR_INVALID, "%s is no http(s) address", name);
+    return str_ieq(u.scheme, STR("https")) || uri_host_is_loopback(u.host) ||
+           err_set(w->e, ERR_INVALID, "%s must be https", name);
+}
+
 static bool idp_metadata(struct writing *w)
 {
     struct str text = jv_get_str(w->args, "idp_metadata_xml");
     struct str url = jv_get_str(w->args, "idp_metadata_url");
     if (!str_is_absent(text) && !str_is_absent(url))
         return err_set(w->e, ERR_INVALID, "idp_metadata_xml or idp_metadata_url, not both");
-    if (!str_is_absent(url) && !metadata_fetch(w->sv, w->arena, url, &text, w->e))
+    if (!str_is_absent(url) && (!url_check(w, "idp_metadata_url", url) ||
+                                !metadata_fetch(w->sv, w->arena, url, &text, w->e)))
         return false;
     return str_is_absent(text) ||
            metadata_take(w->sv, w->arena, text, jv_get_str(w->args, "idp_entity_id"), &w->idp,
@@ -160,16 +179,6 @@ static bool idp_arguments(struct writing *w)
     if (jv_is_null(jv_get(w->args, "slo_url")))
         w->idp.slo_url = STR_NONE;
     return !jv_is_array(jv_get(w->args, "certificates")) || certificates_take(w);
-}
-
-static bool url_check(const struct writing *w, const char *name, struct str url)
-{
-    struct uri u;
-    if (url.n > LIMIT_URL || !uri_parse(url, &u) || !uri_is_http(&u) ||
-        !str_is_absent(u.userinfo) || !str_is_absent(u.fragment))
-        return err_set(w->e, ERR_INVALID, "%s is no http(s) address", name);
-    return str_ieq(u.scheme, STR("https")) || uri_host_is_loopback(u.host) ||
-           err_set(w->e, ERR_INVALID, "%s must be https", name);
 }
 
 static bool idp_check(const struct writing *w)
@@ -216,6 +225,49 @@ static bool certificates_write(const struct writing *w, struct jout *j)
     return true;
 }
 
+/* What was said in so many words stays when metadata is read again: until other metadata is given.
+ */
+static bool is_pinned(const struct writing *w, const char *name)
+{
+    const struct jvalue *list = jv_get(w->present, "pinned");
+    if (jv_get(w->args, name))
+        return true;
+    if (has_arg(w, "idp_metadata_xml") || has_arg(w, "idp_metadata_url"))
+        return false;
+    for (size_t i = 0; i < jv_count(list); i++)
+        if (str_eq(jv_str(jv_at(list, i)), str_c(name)))
+            return true;
+    return false;
+}
+
+/* A document that is given takes the place of the address. */
+static void metadata_write(const struct writing *w, struct jout *j)
+{
+    static const char *const names[] = {"sso_url", "slo_url", "certificates"};
+    struct str url = jv_str(given(w, "idp_metadata_url"));
+    if (url.n > 0 && !has_arg(w, "idp_metadata_xml"))
+        jout_kstr(j, "idp_metadata_url", url);
+    /* A configuration that says nothing of it is from before: its certificates are as an
+     * administrator left them. */
+    if (given(w, "refresh_metadata") || !w->present || has_arg(w, "idp_metadata_url"))
+        jout_kbool(j, "refresh_metadata", jv_bool(given(w, "refresh_metadata"), true));
+    /* Absent where nothing is: a configuration from before stays the same text, by which
+     * management-tools/sso.c knows that nobody has changed it. */
+    bool is_open = false;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!is_pinned(w, names[i]))
+            continue;
+        if (!is_open) {
+            jout_key(j, STR("pinned"));
+            jout_array(j);
+        }
+        is_open = true;
+        jout_str(j, str_c(names[i]));
+    }
+    if (is_open)
+        jout_array_end(j);
+}
+
 static bool members_write(const struct writing *w, struct jout *j)
 {
     int64_t skew = jv_i64(given(w, "clock_skew_s"), SKEW_S);
@@ -233,8 +285,7 @@ static bool members_write(const struct writing *w, struct jout *j)
     if (w->idp.slo_url.n > 0)
         jout_kstr(j, "slo_url", w->idp.slo_url);
     jout_kbool(j, "slo_is_post", w->idp.slo_is_post);
-    if (jv_str(given(w, "idp_metadata_url")).n > 0)
-        jout_kstr(j, "idp_metadata_url", jv_str(given(w, "idp_metadata_url")));
+    metadata_write(w, j);
     jout_kbool(j, "sign_requests", jv_bool(given(w, "sign_requests"), true));
     jout_kbool(j, "allow_idp_initiated", jv_bool(given(w, "allow_idp_initiated"), false));
     if (format.n > 0)
@@ -250,4 +301,32 @@ bool saml_settings_write(struct services *sv, struct arena *a, const struct jval
     struct writing w = {.sv = sv, .arena = a, .args = args, .present = present, .e = e};
     return idp_begin(&w) && idp_metadata(&w) && idp_arguments(&w) && idp_check(&w) &&
            members_write(&w, j);
+}
+
+bool saml_settings_reread(struct services *sv, struct arena *a, const struct jvalue *present,
+                          struct jout *j, struct saml_reread *out, struct err *e)
+{
+    struct writing w = {.sv = sv, .arena = a, .present = present, .e = e};
+    struct str text, url = jv_get_str(present, "idp_metadata_url");
+    if (!idp_begin(&w))
+        return false;
+    out->was = w.idp;
+    if (!url_check(&w, "idp_metadata_url", url) || !metadata_fetch(sv, a, url, &text, e) ||
+        !metadata_take(sv, a, text, out->was.entity_id, &out->is, e))
+        return false;
+    w.idp = out->is;
+    if (is_pinned(&w, "sso_url")) {
+        w.idp.sso_url = out->was.sso_url;
+        w.idp.sso_is_post = out->was.sso_is_post;
+    }
+    if (is_pinned(&w, "slo_url")) {
+        w.idp.slo_url = out->was.slo_url;
+        w.idp.slo_is_post = out->was.slo_is_post;
+    }
+    if (is_pinned(&w, "certificates")) {
+        w.idp.certificates = out->was.certificates;
+        w.idp.n_certificates = out->was.n_certificates;
+    }
+    out->is = w.idp;
+    return idp_check(&w) && members_write(&w, j);
 }

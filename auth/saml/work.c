@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "auth/saml/own_keys.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "io/offload.h"
@@ -80,11 +81,11 @@ static bool copy(struct arena *a, struct str *s)
 bool saml_settings_copy(struct arena *a, const struct saml_settings *from, struct saml_settings *to)
 {
     *to = *from;
-    struct str *const texts[] = {&to->provider_id,  &to->org_id,      &to->name,
-                                 &to->entity_id,    &to->acs_url,     &to->slo_url,
-                                 &to->metadata_url, &to->start_url,   &to->idp_entity_id,
-                                 &to->idp_sso_url,  &to->idp_slo_url, &to->name_id_format,
-                                 &to->email_name,   &to->name_name,   &to->groups_name};
+    struct str *const texts[] = {
+        &to->provider_id,   &to->org_id,      &to->name,         &to->entity_id,
+        &to->acs_url,       &to->slo_url,     &to->metadata_url, &to->start_url,
+        &to->idp_entity_id, &to->idp_sso_url, &to->idp_slo_url,  &to->name_id_format,
+        &to->email_name,    &to->name_name,   &to->groups_name,  &to->idp_metadata_url};
     bool is_good = true;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         is_good = copy(a, texts[i]) && is_good;

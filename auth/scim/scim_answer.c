@@ -233,5 +233,5 @@ bool scim_may_touch(struct scim_request *x, const struct scim_user *u)
         return scim_store_failed(x);
     return (!str_list_has(u->roles, STR("owner")) && !groups_give(groups, n, STR("owner"))) ||
            scim_fault_set(&x->fault, ERR_FORBIDDEN, NULL,
-                          "only a token that an owner made changes owners");
+                          "only a token whose maker is an owner changes owners");
 }

@@ -138,7 +138,7 @@ static bool may_fill(struct scim_request *x, const struct group *g)
 {
     return x->token->is_owners || !str_list_has(g->roles, STR("owner")) ||
            scim_fault_set(&x->fault, ERR_FORBIDDEN, NULL,
-                          "only a token that an owner made changes a group of owners");
+                          "only a token whose maker is an owner changes a group of owners");
 }
 
 static bool name_read(struct scim_request *x, const struct scim_node *clean, struct str *out)

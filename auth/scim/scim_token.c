@@ -1,5 +1,6 @@
 #include "auth/scim/scim_token.h"
 
+#include "auth/caller_build.h"
 #include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -25,6 +26,10 @@ bool scim_token_check(struct http_request *rq, struct str bearer, struct scim_cl
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     if (!scim_tokens_by_hash(sv->db, rq->arena, hash, now, &c->token, e))
         return e->code == ERR_NOT_FOUND ? refused(e) : false;
+    /* Who made it must be an owner still: their power does not outlive them in a token. */
+    if (c->token.is_owners && !caller_is_owner(sv, rq->arena, c->token.org_id, c->token.created_by,
+                                               &c->token.is_owners, e))
+        return false;
     if (now - c->token.last_used_at >= TOUCH_EVERY_MS)
         (void)!scim_tokens_touch(sv->db, rq->arena, c->token.org_id, c->token.id, now, &ignored);
     c->caller.org_id = c->token.org_id;

@@ -49,9 +49,13 @@ bool session_find(struct http_request *rq, struct browser_session *out, struct e
         return e->code == ERR_NOT_FOUND ? no_session(e) : false;
     if (!policy_allows(rq, &row, now, &is_allowed, e))
         return false;
-    if (!is_allowed)
+    struct err ignored; /* only the time of the last visit, or the end of what is over */
+    if (!is_allowed) {
+        const struct session_owner who = {.user_id = row.user_id};
+        /* A policy that is loosened later does not bring it back. */
+        (void)!browser_sessions_delete(sv->db, rq->arena, &who, row.id, &ignored);
         return no_session(e);
-    struct err ignored; /* only the time of the last visit */
+    }
     if (now - row.last_seen_at >= TOUCH_EVERY_MS)
         (void)!browser_sessions_touch(sv->db, rq->arena, row.id, now, &ignored);
     *out = (struct browser_session){.id = row.id,
@@ -65,6 +69,7 @@ bool session_find(struct http_request *rq, struct browser_session *out, struct e
                                     .provider_session = row.provider_session,
                                     .is_two_factor = row.is_two_factor,
                                     .proved_at = row.proved_at,
+                                    .ends_at = row.expires_at,
                                     .csrf_token = csrf_token_of(rq, cookie)};
     return !str_is_absent(out->csrf_token) || err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
@@ -98,6 +103,13 @@ static bool first_org(struct http_request *rq, const struct session_proof *p, st
     return true;
 }
 
+/* The provider's session may be over sooner than ours would be. */
+static int64_t end_of(const struct session_proof *p, int64_t now)
+{
+    int64_t longest = now + (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S * 1000;
+    return p->ends_at != 0 && p->ends_at < longest ? p->ends_at : longest;
+}
+
 bool session_start(struct http_request *rq, const struct session_proof *p, struct err *e)
 {
     struct services *sv = rq->context;
@@ -115,8 +127,7 @@ bool session_start(struct http_request *rq, const struct session_proof *p, struc
                                       .user_agent = user_agent_of(rq),
                                       .proved_at = now,
                                       .created_at = now,
-                                      .expires_at =
-                                          now + (int64_t)LIMIT_BROWSER_LIFE_DAYS * DAY_S * 1000};
+                                      .expires_at = end_of(p, now)};
     if (!first_org(rq, p, &row.org_id, e))
         return false;
     session_cookie_make(cookie);
@@ -159,7 +170,8 @@ bool session_end(struct http_request *rq, struct err *e)
         return e->code == ERR_UNAUTHENTICATED
                    ? session_cookie_set(rq, session_cookie_name(rq), STR(""), 0, e)
                    : false;
-    if (!browser_sessions_delete(sv->db, rq->arena, session.user_id, session.id, e) &&
+    const struct session_owner who = {.user_id = session.user_id};
+    if (!browser_sessions_delete(sv->db, rq->arena, &who, session.id, e) &&
         e->code != ERR_NOT_FOUND)
         return false;
     return session_cookie_set(rq, session_cookie_name(rq), STR(""), 0, e);

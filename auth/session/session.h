@@ -22,6 +22,7 @@ struct browser_session {
     struct str provider_session; /* what the provider calls its session; absent: none */
     bool is_two_factor;          /* two factors were proved */
     int64_t proved_at;           /* ms: for step-up */
+    int64_t ends_at;             /* ms: at the latest */
     struct str csrf_token; /* what forms carry as csrf_token and scripts as X-CSRF-Token; bound to
                               this session */
 };
@@ -38,6 +39,7 @@ bool session_find(struct http_request *rq, struct browser_session *out, struct e
 struct session_proof {
     struct str user_id, proof, proof_org_id, provider_session;
     bool is_two_factor;
+    int64_t ends_at; /* ms: at the latest; 0: as long as sessions are */
 };
 /* Starts a session; sets the cookie on the answer; ends the request's old one. People sign in by
  * auth/login/signin.h, which calls this. */

@@ -10,7 +10,8 @@ bool session_caller(struct services *sv, struct arena *a, const struct browser_s
     struct str org_id = session->org_id;
     const struct proof proof = session_proves(session);
     enum signin_need need = SIGNIN_ENOUGH;
-    if (!str_is_absent(org_id) && !signin_policy_judge(sv, a, org_id, &proof, &need, e))
+    if (!str_is_absent(org_id) &&
+        !signin_policy_judge(sv, a, org_id, session->user_id, &proof, &need, e))
         return false;
     if (!str_is_absent(org_id) && need == SIGNIN_ENOUGH) {
         if (caller_of_member(sv, a, org_id, session->user_id, &member, e)) {

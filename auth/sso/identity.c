@@ -1,8 +1,10 @@
 #include "auth/sso/identity.h"
 
+#include "auth/caller_build.h"
 #include "auth/login/accounts.h"
 #include "auth/login/login_audit.h"
 #include "auth/login/signin.h"
+#include "auth/login/signin_policy.h"
 #include "auth/sso/groups_apply.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -159,15 +161,28 @@ static bool squat_judge(const struct judging *j, bool *is_squat, struct err *e)
     return true;
 }
 
+/* An owner's account, and a provider that no owner configured: what an administrator makes it say
+ * must not leave a link behind, which would hold when an owner confirms the provider later. */
+static bool owner_judge(const struct judging *j, bool *is_refused, struct err *e)
+{
+    *is_refused = false;
+    return str_is_absent(j->identity->org_id) || j->provider.is_owners ||
+           caller_is_owner(j->sv, j->arena, j->identity->org_id, j->user.id, is_refused, e);
+}
+
 /* There is an account with this address: is the provider's word enough? */
 static bool link_judge(const struct judging *j, struct identity_verdict *v, struct err *e)
 {
-    bool is_of_org = !str_is_absent(j->identity->org_id), has_other, is_squat;
-    if (!squat_judge(j, &is_squat, e))
+    bool is_of_org = !str_is_absent(j->identity->org_id), has_other, is_squat, is_owners;
+    if (!squat_judge(j, &is_squat, e) || !owner_judge(j, &is_owners, e))
         return false;
     if (!is_certain(j) || (is_of_org && !j->has_domain) || is_squat) {
         refuse(v, "There is an account with this e-mail address already. Sign in to it in another "
                   "way, then link this provider on your account page.");
+        return true;
+    }
+    if (is_owners) {
+        refuse(v, signin_policy_text(SIGNIN_OWNERS));
         return true;
     }
     if (!identities_has(j->sv->db, j->arena, j->user.id, j->provider.id, &has_other, e))
@@ -306,15 +321,20 @@ bool identity_resolve(struct services *sv, struct arena *a, const struct identit
 bool identity_link(struct services *sv, struct arena *a, const struct identity *i,
                    struct str user_id, struct err *e)
 {
+    struct judging j = {.sv = sv, .arena = a, .identity = i, .user.id = user_id};
     struct identity_row known;
     struct id id = id_new("idn");
     struct err own;
+    bool is_owners;
     e = e ? e : &own;
     if (identities_find(sv->db, a, i->provider_id, i->issuer, i->subject, &known, e))
         return str_eq(known.user_id, user_id) ||
                err_set(e, ERR_CONFLICT, "this identity belongs to another account");
-    if (e->code != ERR_NOT_FOUND)
+    if (e->code != ERR_NOT_FOUND || !sso_providers_get(sv->db, a, i->provider_id, &j.provider, e) ||
+        !owner_judge(&j, &is_owners, e))
         return false;
+    if (is_owners)
+        return err_set(e, ERR_FORBIDDEN, "%s", signin_policy_text(SIGNIN_OWNERS));
     const struct identity_row row = row_of(i, &id, user_id, clock_wall_ms());
     const struct identity_new n = {.row = &row};
     return identities_make(sv->db, a, &n, e);
@@ -376,6 +396,7 @@ bool identity_signin(struct http_request *rq, const struct identity *i, const ch
                              .provider_id = i->provider_id,
                              .org_id = i->org_id,
                              .provider_session = i->provider_session,
-                             .is_two_factor = i->is_two_factor};
+                             .is_two_factor = i->is_two_factor,
+                             .session_ends_at = i->session_ends_at};
     return groups_take(rq, i, user_id, e) && signin_complete(rq, &s, return_to, next, e);
 }

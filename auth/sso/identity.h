@@ -21,6 +21,7 @@ struct identity {
     size_t n_groups;
     struct str provider_session; /* sid, SessionIndex; absent: none */
     bool is_two_factor;
+    int64_t session_ends_at; /* ms: ours ends then, too; 0: nothing is said */
 };
 
 enum identity_way {
@@ -45,7 +46,7 @@ bool identity_judge(struct services *sv, struct arena *a, const struct identity 
 bool identity_resolve(struct services *sv, struct arena *a, const struct identity *i,
                       struct str *user_id, struct err *e) must_use;
 /* Links it to a person who is signed in and asked for that. ERR_CONFLICT: it is another account's.
- */
+ * ERR_FORBIDDEN: an owner's, at a provider of the organization that no owner configured. */
 bool identity_link(struct services *sv, struct arena *a, const struct identity *i,
                    struct str user_id, struct err *e) must_use;
 /*

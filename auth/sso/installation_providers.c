@@ -99,6 +99,7 @@ static void config_write(const struct entry *en, const struct jvalue *v, struct 
     put(j, "jwks_uri", v, "jwksUri");
     put(j, "userinfo_endpoint", v, "userinfoEndpoint");
     put(j, "emails_endpoint", v, "emailsEndpoint");
+    put(j, "groups_endpoint", v, "groupsEndpoint");
     put(j, "scopes", v, "scopes");
     put(j, "claims", v, "claims");
     put(j, "algorithms", v, "algorithms");
@@ -112,12 +113,12 @@ static void config_write(const struct entry *en, const struct jvalue *v, struct 
 static bool members_check(const struct entry *en, const struct jvalue *v, struct err *e)
 {
     static const struct str names[] = {
-        STR("name"),          STR("issuer"),    STR("clientId"),
-        STR("clientSecret"),  STR("tokenAuth"), STR("authorizationEndpoint"),
-        STR("tokenEndpoint"), STR("jwksUri"),   STR("userinfoEndpoint"),
-        STR("scopes"),        STR("claims"),    STR("algorithms"),
-        STR("hostedDomain"),  STR("tenantId"),  STR("emailsEndpoint"),
-        STR("enabled")};
+        STR("name"),           STR("issuer"),    STR("clientId"),
+        STR("clientSecret"),   STR("tokenAuth"), STR("authorizationEndpoint"),
+        STR("tokenEndpoint"),  STR("jwksUri"),   STR("userinfoEndpoint"),
+        STR("scopes"),         STR("claims"),    STR("algorithms"),
+        STR("hostedDomain"),   STR("tenantId"),  STR("emailsEndpoint"),
+        STR("groupsEndpoint"), STR("enabled")};
     void *iter = NULL;
     struct str name;
     const struct jvalue *ignored;
@@ -256,6 +257,7 @@ static bool entry_keep(struct services *sv, struct arena *a, const struct entry 
                              .config = en->config,
                              .is_enabled = true,
                              .default_role = STR("member"),
+                             .is_owners = true,
                              .created_at = now,
                              .updated_at = now};
     if (en->secret.n > 0 &&
@@ -301,16 +303,46 @@ static bool entries_keep(struct services *sv, struct arena *a, const struct entr
     return true;
 }
 
-bool installation_providers_start(struct services *sv, struct arena *a, struct err *e)
+static bool config_read(struct services *sv, struct arena *a, struct entries **all, struct err *e)
 {
     const struct jvalue *root = NULL;
-    struct entries *all = arena_alloc(a, sizeof(*all));
-    if (!all)
+    *all = arena_alloc(a, sizeof(**all));
+    if (!*all)
         return no_memory(e);
     if (sv->config->auth_config && !file_read(a, sv->config->auth_config, &root, e))
         return false;
-    if (!entries_read(a, root, all, e))
+    return entries_read(a, root, *all, e);
+}
+
+bool installation_providers_start(struct services *sv, struct arena *a, struct err *e)
+{
+    struct entries *all;
+    if (!config_read(sv, a, &all, e))
         return false;
     /* Another node may begin at the same moment: the second look finds what it made. */
     return entries_keep(sv, a, all, e) || (e->code == ERR_CONFLICT && entries_keep(sv, a, all, e));
+}
+
+bool installation_providers_read(struct services *sv, struct arena *a, struct sso_provider **out,
+                                 size_t *n, struct err *e)
+{
+    struct entries *all;
+    struct sso_provider *known_rows;
+    size_t n_known;
+    if (!config_read(sv, a, &all, e) ||
+        !sso_providers_list_installation(sv->db, a, &known_rows, &n_known, e))
+        return false;
+    *out = arena_alloc(a, (all->n + 1) * sizeof(**out));
+    if (!*out)
+        return no_memory(e);
+    for (*n = 0; *n < all->n; (*n)++) {
+        const struct entry *en = &all->items[*n];
+        const struct sso_provider *row = slot_find(known_rows, n_known, en->slot);
+        (*out)[*n] = (struct sso_provider){.id = row ? row->id : STR_NONE,
+                                           .kind = en->kind,
+                                           .slot = en->slot,
+                                           .name = en->name,
+                                           .config = en->config};
+    }
+    return true;
 }

@@ -45,7 +45,8 @@ static bool endpoints_read(const struct jvalue *json, struct oidc_config *c, str
            url_get(json, "token_endpoint", &c->token_endpoint, e) &&
            url_get(json, "jwks_uri", &c->jwks_uri, e) &&
            url_get(json, "userinfo_endpoint", &c->userinfo_endpoint, e) &&
-           url_get(json, "emails_endpoint", &c->emails_endpoint, e);
+           url_get(json, "emails_endpoint", &c->emails_endpoint, e) &&
+           url_get(json, "groups_endpoint", &c->groups_endpoint, e);
 }
 
 /* Text, or an array of texts, to one list. */

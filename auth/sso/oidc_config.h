@@ -14,6 +14,8 @@ struct oidc_config {
     /* Absent: found by discovery. */
     struct str authorization_endpoint, token_endpoint, jwks_uri, userinfo_endpoint;
     struct str emails_endpoint; /* of GitHub */
+    struct str groups_endpoint; /* asked for groups that do not fit into the token; absent: what the
+                                   token names, within the provider; Microsoft Graph for a tenant */
     struct str client_id;
     struct str token_auth; /* client_secret_basic, client_secret_post, none */
     struct str scopes;     /* space separated */
@@ -29,8 +31,8 @@ struct oidc_config {
  * Reads the configuration of a provider of this kind ("oidc", "github"). Members: issuer, or
  * authorization_endpoint, token_endpoint, jwks_uri and userinfo_endpoint; client_id; token_auth?,
  * scopes? (text or array), claims? {email, name, groups}, hosted_domain?, tenant?, style?,
- * algorithms?; others are left alone. Spans of json live as long as it does. ERR_INVALID names the
- * member.
+ * algorithms?, groups_endpoint?; others are left alone. Spans of json live as long as it does.
+ * ERR_INVALID names the member.
  */
 bool oidc_config_read(struct arena *a, struct str kind, const struct jvalue *json,
                       struct oidc_config *out, struct err *e) must_use;

@@ -7,8 +7,6 @@
 /* Entra names the retired graph.windows.net; this is where the same question is answered now. */
 #define GRAPH_GROUPS "https://graph.microsoft.com/v1.0/me/getMemberObjects"
 
-enum { PAGES_MAX = 10 };
-
 static bool is_same_origin(struct arena *a, struct str one, struct str two)
 {
     struct uri u, v;
@@ -20,7 +18,7 @@ static bool is_same_origin(struct arena *a, struct str one, struct str two)
 static bool is_own(struct arena *a, const struct oidc_config *c, struct str url)
 {
     return is_same_origin(a, url, c->issuer) || is_same_origin(a, url, c->userinfo_endpoint) ||
-           is_same_origin(a, url, c->token_endpoint);
+           is_same_origin(a, url, c->token_endpoint) || str_eq(url, c->groups_endpoint);
 }
 
 /* Where the groups are; absent when the token says nothing of it. */
@@ -33,6 +31,10 @@ static struct str endpoint_of(struct arena *a, const struct oidc_config *c,
     struct str url =
         key ? jv_get_str(jv_get(jv_get(claims, "_claim_sources"), key), "endpoint") : STR_NONE;
     struct uri u;
+    if (!str_is_absent(c->groups_endpoint))
+        return str_is_absent(source) && !jv_get_bool(claims, "hasgroups", false)
+                   ? STR_NONE
+                   : c->groups_endpoint;
     bool is_retired =
         !str_is_absent(url) && uri_parse(url, &u) && str_ieq(u.host, STR("graph.windows.net"));
     if (is_retired || (str_is_absent(url) && jv_get_bool(claims, "hasgroups", false)))
@@ -68,7 +70,10 @@ static bool pages_read(struct services *sv, struct arena *a, struct str url,
 {
     struct downstream_answer answer = {0};
     struct str first = url;
-    for (int i = 0; i < PAGES_MAX && !str_is_absent(url); i++) {
+    for (int i = 0; !str_is_absent(url); i++) {
+        if (i == LIMIT_GROUP_PAGES)
+            return err_set(e, ERR_TOO_LARGE, "the groups are more than %d pages",
+                           LIMIT_GROUP_PAGES);
         if (!page_get(sv, a, url, access_token, &answer, e))
             return false;
         if (!jv_is_array(list_of(&answer)))

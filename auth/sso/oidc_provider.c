@@ -50,5 +50,6 @@ bool oidc_provider_complete(struct services *sv, struct arena *a, struct oidc_pr
            endpoint_check(sv, "token_endpoint", c->token_endpoint, e) &&
            endpoint_check(sv, "jwks_uri", c->jwks_uri, e) &&
            endpoint_check(sv, "userinfo_endpoint", c->userinfo_endpoint, e) &&
-           endpoint_check(sv, "emails_endpoint", c->emails_endpoint, e);
+           endpoint_check(sv, "emails_endpoint", c->emails_endpoint, e) &&
+           endpoint_check(sv, "groups_endpoint", c->groups_endpoint, e);
 }

@@ -14,7 +14,9 @@ bool oidc_token_call(struct services *sv, struct arena *a, const struct oidc_pro
     auto_free(secret_end) struct secret secret = {0};
     struct downstream_tokens_got got = {0};
     struct buf form;
-    struct downstream_grant g = {.client = {p->config.client_id, STR(""), p->config.token_auth},
+    struct downstream_grant g = {.client = {.client_id = p->config.client_id,
+                                            .client_secret = STR(""),
+                                            .auth_method = p->config.token_auth},
                                  .token_endpoint = p->config.token_endpoint};
     if (!str_is_absent(p->row.sealed_secret)) {
         if (!provider_secret_open(sv, a, p->row.org_id, p->row.id, p->row.sealed_secret, &secret,

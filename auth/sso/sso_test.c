@@ -69,7 +69,7 @@ static bool identity_try(struct services *sv, struct arena *a, const struct sso_
     sso_step(end->steps, "account", v->way != IDENTITY_REFUSED, str_c(v->why));
     if (v->way == IDENTITY_REFUSED || str_is_absent(i->org_id))
         return true;
-    if (!signin_policy_judge(sv, a, i->org_id, &proof, &need, e))
+    if (!signin_policy_judge(sv, a, i->org_id, v->user_id, &proof, &need, e))
         return false;
     /* A second factor may be proved here, after the provider. */
     bool is_enough = need == SIGNIN_ENOUGH || need == SIGNIN_SECOND;

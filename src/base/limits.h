@@ -27,7 +27,7 @@ enum {
 
     /* HTTP out */
     LIMIT_ANSWER_BYTES        = 64 * 1024 * 1024, /* bytes of one downstream answer; streamed, never held whole */
-    LIMIT_ANSWER_HELD         = 8 * 1024 * 1024,  /* bytes of one answer that must be held (lists that policy filters) */
+    LIMIT_ANSWER_HELD         = 8 * 1024 * 1024,  /* bytes of one answer that must be held (lists that policy filters, a stateless server's for session clients) */
     LIMIT_SSE_EVENT           = 8 * 1024 * 1024,  /* bytes of one server-sent event */
     LIMIT_SSE_LINE            = 8 * 1024 * 1024,  /* bytes of one line of an event stream */
     LIMIT_ANSWER_HEADERS      = 64 * 1024,        /* bytes of a downstream answer's head */
@@ -40,6 +40,7 @@ enum {
 
     /* Waiting, milliseconds */
     LIMIT_CONNECT_MS          = 10 * 1000,        /* TCP and TLS to a downstream server */
+    LIMIT_CONNECT_STEP_MS     = 1500,             /* TCP to one of its addresses while there is another one to try: a lost SYN is sent again after 1 s */
     LIMIT_FIRST_BYTE_MS       = 120 * 1000,       /* a tool may work this long before it says anything */
     LIMIT_IDLE_MS             = 300 * 1000,       /* silence within a downstream stream of one call */
     LIMIT_CALL_MS             = 30 * 60 * 1000,   /* one call in all */
@@ -79,6 +80,8 @@ enum {
     LIMIT_LOG_VALUE           = 1024,             /* bytes of one text value in the log; cut beyond */
     LIMIT_CONFIG_FILE         = 64 * 1024,        /* bytes of tulle.conf or of a NAME_FILE */
     LIMIT_IMPORT              = 1024 * 1024,      /* bytes of a configuration file that tulle import reads */
+    LIMIT_DEFINITIONS_KEPT    = 1024 * 1024,      /* bytes of one server's called tools' definitions, of one worker */
+    LIMIT_DEFINITION_MS       = 30 * 1000,        /* one of them is read again after that: another node may have seen another */
     LIMIT_CACHE_ENTRIES       = 4096,             /* entries of one cache of one worker */
     LIMIT_DB_QUEUE            = 4096,             /* batches waiting for the store's writer */
     LIMIT_DB_STATEMENTS       = 512,              /* prepared statements kept by one connection */
@@ -116,6 +119,11 @@ enum {
     LIMIT_SSO_TEST_MS         = 10 * 60 * 1000,   /* a dry run of one, and what it showed */
     LIMIT_ORG_DOMAINS         = 100,              /* domains that one organization claims */
     LIMIT_DNS_MS              = 5 * 1000,         /* one look-up of a domain's proof */
+    LIMIT_DOMAIN_CHECK_MS     = 24 * 60 * 60 * 1000, /* between two looks at a proven domain, a quarter more or less by chance */
+    LIMIT_DOMAIN_RETRY_MS     = 60 * 60 * 1000,   /* ... when the DNS could not be asked */
+    LIMIT_DOMAIN_LEASE_MS     = 60 * 1000,        /* one node has a domain to itself: a look-up and a write, with room */
+    LIMIT_DOMAIN_MISSES       = 3,                /* looks in a row that find no record before the proof is gone ... */
+    LIMIT_DOMAIN_GRACE_MS     = 3 * 24 * 60 * 60 * 1000, /* ... if the first was this long ago: a DNS that moves house loses nothing */
     LIMIT_DNS_RECORDS         = 64,               /* TXT records of one name that are looked at */
     LIMIT_ORG_POLICY          = 256 * 1024,       /* bytes of what an organization demands: 100 clients whose ids are URLs */
     LIMIT_BROWSER_LIFE_DAYS   = 30,               /* a browser session at most */
@@ -124,6 +132,7 @@ enum {
     LIMIT_SETUP_LINK_DAYS     = 7,                /* the link of the first start */
     LIMIT_GROUP_MEMBERS       = 10000,            /* people of one group as SCIM shows and changes it */
     LIMIT_GROUPS_SAID         = 1000,             /* groups that one sign-in names */
+    LIMIT_GROUP_PAGES         = 10,               /* pages of a list of groups that does not fit into a token */
     LIMIT_SCIM_BODY           = 1024 * 1024,      /* bytes of a SCIM request: a group with all of its members */
     LIMIT_SCIM_FILTER         = 2048,             /* bytes of a SCIM filter or path */
     LIMIT_SCIM_DEPTH          = 16,               /* levels of parentheses in one: the parser recurses */
@@ -135,6 +144,7 @@ enum {
     LIMIT_RECOVERY_CODES      = 10,               /* of one person */
     LIMIT_PASSKEYS            = 20,               /* of one person */
     LIMIT_PASSKEY_MS          = 5 * 60 * 1000,    /* a challenge is good this long: people look for their key */
+    LIMIT_PASSKEY_ASKS        = 60,               /* challenges asked for by one public address in a minute: each is a row */
     LIMIT_CREDENTIAL_ID       = 1023,             /* bytes of a passkey's id: WebAuthn level 2, section 4 */
     LIMIT_FRESH_MS            = 10 * 60 * 1000,   /* dangerous acts ask for a proof that is no older */
     LIMIT_MAIL_BYTES          = 256 * 1024,       /* bytes of one mail */
@@ -219,6 +229,8 @@ enum {
     LIMIT_FOREIGN_OPAQUE_MS   = 10 * 60 * 1000,   /* a stream that one opened lives this long if it is opaque: only its server knows of its end */
     LIMIT_FOREIGN_CHECKS      = 1200,             /* such tokens of one issuer looked at in a minute */
     LIMIT_FOREIGN_FAILURES    = 20,               /* bad ones of one address in a minute */
+    LIMIT_FOREIGN_AT_ONCE     = 500,              /* tokens of one address that are looked at just now: what bad ones may cost before they are counted */
+    LIMIT_KEYS_TRIED          = 4,                /* keys of a set that one signature is tried with: a token that names none */
     LIMIT_FOREIGN_SHOWN       = 1024,             /* such tokens that one worker keeps to look at again for streams */
     LIMIT_ISSUERS             = 10,               /* issuers that one organization trusts */
     LIMIT_REFRESH_LEASE_MS    = 20 * 1000,        /* who refreshes a token has it for this long: the request and the write, with room */
@@ -247,11 +259,17 @@ enum {
     LIMIT_SAML_GROUPS         = 1000,             /* groups that an assertion names */
     LIMIT_SAML_METADATA       = 1024 * 1024,      /* bytes of metadata */
     LIMIT_SAML_METADATA_NODES = 20000,
+    LIMIT_SAML_REFRESH_TICK_MS = 60 * 1000,       /* between two looks for metadata that is due */
+    LIMIT_SAML_REFRESH_BATCH  = 20,               /* of it at one look */
+    LIMIT_SAML_REFRESH_LEASE_MS = 10 * 60 * 1000, /* who reads metadata again has it for this long */
+    LIMIT_SAML_REFRESH_LEAST_MS = 60 * 60 * 1000, /* metadata is not read more often, whatever it says; so soon after a failure */
+    LIMIT_SAML_REFRESH_MOST_MS = 24 * 60 * 60 * 1000, /* nor more seldom */
     LIMIT_SAML_CERTIFICATES   = 6,                /* certificates of one provider: two, and room for roll-over */
     LIMIT_SAML_MS             = 5 * 1000,         /* one message read on an offload thread, waiting included */
     LIMIT_SAML_SKEW_S         = 180,              /* the largest difference of clocks that a provider may be given */
     LIMIT_SAML_WINDOW_MS      = 24 * 60 * 60 * 1000, /* an assertion that is good for longer is none */
     LIMIT_SAML_REQUEST_MS     = 10 * 60 * 1000,   /* a person may take this long at their identity provider */
+    LIMIT_SAML_FAILURES       = 20,               /* SAML answers of one address in a minute that are refused */
     LIMIT_SAML_TICKET_MS      = 5 * 60 * 1000,    /* from the assertion to the session: a redirect, or a question */
 };
 /* clang-format on */

@@ -25,6 +25,7 @@
 #include "store/org_policies.h"
 #include "store/orgs.h"
 #include "store/passwords.h"
+#include "store/totp.h"
 #include "store/users.h"
 
 enum { SCOPES_MAX = 8 };
@@ -33,7 +34,7 @@ struct admin {
     const char *email, *name, *slug, *owner, *org, *expires;
     const char *scopes[SCOPES_MAX];
     size_t n_scopes;
-    bool is_operator, password_stdin, is_signing;
+    bool is_operator, password_stdin, is_signing, is_enabling, is_resetting;
 };
 
 static bool admin_audit(struct services *sv, struct str org_id, const char *method,
@@ -185,6 +186,29 @@ static bool owner_make(struct services *sv, struct arena *a, struct str org_id, 
            members_activate(sv->db, a, org_id, user_id, e);
 }
 
+/* Whose account is disabled comes back only where that is said: an operator had a reason. */
+static bool account_enable(struct services *sv, struct arena *a, const struct admin *o,
+                           struct str org_id, const struct user *user, struct err *e)
+{
+    if (!user->disabled_at)
+        return true;
+    if (!o->is_enabling)
+        return err_set(e, ERR_CONFLICT,
+                       "the account %.100s is disabled, nothing is changed: add --enable to enable "
+                       "it, or choose another owner with --email",
+                       o->email);
+    return users_set_disabled(sv->db, a, user->id, 0, clock_wall_ms(), e) &&
+           admin_audit(sv, org_id, "recover: account enabled", user->id, e);
+}
+
+/* Who lost phone and recovery codes could not sign in with the new password either. */
+static bool factors_reset(struct services *sv, struct arena *a, const struct admin *o,
+                          struct str org_id, struct str user_id, struct err *e)
+{
+    return !o->is_resetting || (factors_delete(sv->db, a, user_id, e) &&
+                                admin_audit(sv, org_id, "recover: factors reset", user_id, e));
+}
+
 /* Makes the person an owner again, whatever the organization demands of sign-ins, and a link to a
  * new password. */
 static bool recover(struct services *sv, struct arena *a, void *arg, struct err *e)
@@ -202,7 +226,8 @@ static bool recover(struct services *sv, struct arena *a, void *arg, struct err 
                    ? err_set(e, ERR_NOT_FOUND,
                              "there is no user %.100s; tulle user create makes one", o->email)
                    : false;
-    if (!owner_make(sv, a, org.id, user.id, e) || !sso_suspend(sv, a, org.id, e) ||
+    if (!account_enable(sv, a, o, org.id, &user, e) || !owner_make(sv, a, org.id, user.id, e) ||
+        !factors_reset(sv, a, o, org.id, user.id, e) || !sso_suspend(sv, a, org.id, e) ||
         !domain_release(sv, a, org.id, &user, e) ||
         !accounts_password_link(sv, a, user.id, &url, e) ||
         !admin_audit(sv, org.id, "recover", user.id, e))
@@ -455,11 +480,14 @@ static bool recover_read(struct options *o, struct admin *out, struct err *e)
 {
     out->org = options_take(o, "org");
     out->email = options_take(o, "email");
+    out->is_enabling = options_take_switch(o, "enable");
+    out->is_resetting = options_take_switch(o, "reset-factors");
     return options_need(out->org, "org", "ada-and-friends", e) &&
            options_need(out->email, "email", "ada@example.com", e);
 }
 
 int command_recover(int argc, char **argv)
 {
-    return admin_run(argc, argv, NULL, recover, recover_read, "recover --org SLUG --email E");
+    return admin_run(argc, argv, NULL, recover, recover_read,
+                     "recover --org SLUG --email E [--enable] [--reset-factors]");
 }

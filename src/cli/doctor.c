@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "auth/sso/installation_providers.h"
+#include "auth/sso/oidc.h"
 #include "base/buf.h"
 #include "cli/command.h"
 #include "cli/install.h"
@@ -75,13 +77,46 @@ static bool data_dir_is_private(const struct config *c, struct err *e)
            err_set(e, ERR_INVALID, "%.200s is open to everybody; chmod 700 it", c->data_dir);
 }
 
+/* One provider: what to register there, and whether it answers. */
+static bool provider_report(struct services *sv, struct arena *a, const struct sso_provider *p)
+{
+    struct oidc_provider complete = {.row = *p};
+    struct err e = {.code = ERR_NONE};
+    bool is_good = oidc_provider_complete(sv, a, &complete, &e);
+    const char *what = arena_cstr(a, arena_printf(a, "provider %.*s", STR_FMT(p->slot)));
+    struct str uri =
+        str_is_absent(p->id)
+            ? STR("has an address to come back to from the first start of the server on")
+            : arena_printf(a, "comes back to %.*s", STR_FMT(oidc_redirect_uri(sv, a, p->id)));
+    const char *found =
+        arena_cstr(a, is_good ? uri : arena_printf(a, "%s; %.*s", e.msg, STR_FMT(uri)));
+    return report(what ? what : "provider", is_good, found ? found : "out of memory");
+}
+
+static bool providers_report(struct services *sv, struct arena *a, void *arg unused_arg,
+                             struct err *e)
+{
+    struct sso_provider *list;
+    size_t n;
+    bool is_good = true;
+    if (!installation_providers_read(sv, a, &list, &n, e)) {
+        report("sign-in", false, e->msg);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        is_good = provider_report(sv, a, &list[i]) && is_good;
+    return is_good;
+}
+
 int command_doctor(int argc, char **argv)
 {
     struct install in = {0};
     struct err e = {.code = ERR_NONE};
     if (wants_help(argc, argv)) {
-        (void)printf("usage: tulle doctor [settings]\nChecks settings, data folder, keys, database "
-                     "and port; each failure names its mend.\n");
+        (void)printf(
+            "usage: tulle doctor [settings]\nChecks settings, data folder, keys, database, "
+            "port and the sign-in providers of AUTH_CONFIG; each failure names its "
+            "mend.\n");
         return 0;
     }
     bool is_good = install_configure(&in, argc - 1, argv + 1, &e) && install_open(&in, &e);
@@ -101,6 +136,7 @@ int command_doctor(int argc, char **argv)
         bool is_free = http_server_probe_port(addresses, 1, (int)in.config.port, &e);
         report("port", true, is_free ? "free" : e.msg); /* taken is right while the server runs */
         report("address", true, in.config.origin);
+        is_good = install_run(&in, providers_report, NULL, &e) && is_good;
     }
     install_close(&in);
     return is_good ? 0 : 1;

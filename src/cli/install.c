@@ -220,6 +220,7 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
         list_init(&out->list_watches);
         list_init(&out->aggregate_streams);
         list_init(&out->client_listens);
+        list_init(&out->uri_hearings);
         return true;
     }
     services_close(&sv);

@@ -13,6 +13,7 @@
 #include "auth/sso/installation_providers.h"
 #include "auth/mail/mailer.h"
 #include "auth/oauth/upkeep.h"
+#include "auth/saml/refresh.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/uri.h"
@@ -156,8 +157,8 @@ static bool worker_start(struct worker *worker, void *arg, struct err *e)
     if (!services_open(&s->in, worker->index, worker->loop, &w->sv, e) || !worker_listen(s, w, e) ||
         !proxied_reaper_start(&w->sv, e) || !proxied_relay_watch_start(&w->sv, e))
         return false;
-    if (worker->index == 0 &&
-        (!upstream_health_start(&w->sv, e) || !mailer_start(&w->sv, e) || !upkeep_start(&w->sv, e)))
+    if (worker->index == 0 && (!upstream_health_start(&w->sv, e) || !mailer_start(&w->sv, e) ||
+                               !upkeep_start(&w->sv, e) || !saml_refresh_start(&w->sv, e)))
         return false;
     if (worker->index == 0 && s->in.config.otel_endpoint) {
         w->otlp = otlp_start(worker->loop, w->sv.http, s->in.config.otel_endpoint, e);
@@ -214,6 +215,8 @@ static void end_helpers(struct worker *worker, void *arg unused_arg)
         fiber_cancel(w->sv.prober);
     if (w->sv.upkeep)
         fiber_cancel(w->sv.upkeep);
+    if (w->sv.saml_refresher)
+        fiber_cancel(w->sv.saml_refresher);
     mailer_stop(&w->sv);
     m2s_stop(&w->sv);
     s2m_listens_end(&w->sv);

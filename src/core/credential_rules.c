@@ -2,7 +2,9 @@
 #include "core/credential_rules.h"
 
 #include "base/limits.h"
+#include "base/secret.h"
 #include "base/text.h"
+#include "crypto/sign.h"
 #include "json/jout.h"
 
 /* Form members, their kinds, and what such a connection's `auth` is called. */
@@ -30,7 +32,7 @@ bool credential_rules_has(const struct jvalue *arguments)
     for (size_t i = 0; i < ARRAY_LEN(forms); i++)
         if (jv_get(arguments, forms[i].member))
             return true;
-    return jv_get(arguments, "client_secret") != NULL;
+    return jv_get(arguments, "client_secret") || jv_get(arguments, "private_key");
 }
 
 /* Visible ASCII without spaces: what may stand behind "Bearer " (RFC 6750 2.1 is narrower than what
@@ -204,17 +206,72 @@ static bool map_read(const struct jvalue *map, const char *member, pair_check *c
     return true;
 }
 
+/* The DER of a PKCS #8 private key in PEM (RFC 7468 section 10). */
+static bool pem_read(struct str pem, struct buf *der)
+{
+    static const struct str begin = STR("-----BEGIN PRIVATE KEY-----"),
+                            end = STR("-----END PRIVATE KEY-----");
+    struct str text = str_trim(pem);
+    struct buf packed;
+    if (!str_starts(text, begin) || !str_ends(text, end) || text.n < begin.n + end.n)
+        return false;
+    buf_init(&packed, LIMIT_CREDENTIAL);
+    bool is_good = buf_reserve(&packed, LIMIT_CREDENTIAL - 1);
+    for (size_t i = begin.n; is_good && i < text.n - end.n; i++)
+        if (!strchr(" \t\r\n", text.p[i]))
+            buf_add_char(&packed, text.p[i]);
+    is_good = is_good && buf_ok(&packed) && text_b64_decode(buf_str(&packed), der);
+    if (packed.p)
+        secret_wipe(packed.p, packed.cap);
+    buf_end(&packed);
+    return is_good;
+}
+
+static bool key_read(struct str pem, struct jout *j, struct err *e)
+{
+    char kid[SIGN_B64_SIZE];
+    struct buf der, text, jwk;
+    buf_init(&der, LIMIT_CREDENTIAL);
+    buf_init(&text, LIMIT_CREDENTIAL);
+    buf_init(&jwk, LIMIT_BODY_SMALL);
+    bool is_good = buf_reserve(&der, LIMIT_CREDENTIAL - 1) &&
+                   buf_reserve(&text, LIMIT_CREDENTIAL - 1) && pem_read(pem, &der) &&
+                   sign_key_jwk(buf_str(&der), kid, &jwk);
+    if (is_good) {
+        text_b64url(&text, der.p, der.n);
+        jout_kstr(j, "private_key", buf_str(&text));
+    }
+    if (der.p)
+        secret_wipe(der.p, der.cap);
+    if (text.p)
+        secret_wipe(text.p, text.cap);
+    buf_end(&der);
+    buf_end(&text);
+    buf_end(&jwk);
+    return is_good || err_set(e, ERR_INVALID,
+                              "arguments.private_key: expected a P-256 or RSA key as PKCS #8 in "
+                              "PEM (BEGIN PRIVATE KEY)");
+}
+
 static bool client_read(const struct jvalue *arguments, struct jout *j, struct err *e)
 {
+    struct str key = jv_get_str(arguments, "private_key"),
+               key_id = jv_get_str(arguments, "private_key_id");
     struct str id = jv_get_str(arguments, "client_id"),
                secret = jv_get_str(arguments, "client_secret");
     if (id.n == 0 || text_has_control(id) ||
         (!str_is_absent(secret) && (secret.n == 0 || text_has_control(secret))))
         return err_set(e, ERR_INVALID, "arguments: expected client_id and client_secret as text");
+    if ((!str_is_absent(secret) && !str_is_absent(key)) ||
+        (!str_is_absent(key_id) && (str_is_absent(key) || text_has_control(key_id))))
+        return err_set(e, ERR_INVALID,
+                       "arguments: expected client_secret, or private_key and its private_key_id");
     jout_kstr(j, "client_id", id);
     if (!str_is_absent(secret))
         jout_kstr(j, "client_secret", secret);
-    return true;
+    if (!str_is_absent(key_id))
+        jout_kstr(j, "private_key_id", key_id);
+    return str_is_absent(key) || key_read(key, j, e);
 }
 
 static bool form_write(const struct jvalue *arguments, const char *member, struct jout *j,
@@ -247,12 +304,13 @@ bool credential_rules_read(const struct jvalue *arguments, struct str *kind, str
             which = i;
             n++;
         }
-    bool is_secret_alone = jv_get(arguments, "client_secret") && !jv_get(arguments, "client_id");
-    if (n != 1 || is_secret_alone)
+    bool has_more = jv_get(arguments, "client_secret") || jv_get(arguments, "private_key") ||
+                    jv_get(arguments, "private_key_id");
+    if (n != 1 || (has_more && !jv_get(arguments, "client_id")))
         return err_set(
             e, ERR_INVALID,
             "arguments: expected exactly one of bearer, headers, query, env, or client_id "
-            "with client_secret");
+            "with client_secret or private_key");
     struct jout j;
     jout_init(&j, plain);
     jout_object(&j);

@@ -1,8 +1,8 @@
 /*
  * The forms of a downstream credential, as tools take them and as the vault keeps them: a JSON
  * object of exactly one of
- * {"bearer"} {"headers"} {"query"} {"env"} {"client_id","client_secret"}. Pure. No message quotes a
- * value.
+ * {"bearer"} {"headers"} {"query"} {"env"} {"client_id","client_secret"}
+ * {"client_id","private_key","private_key_id"}. Pure. No message quotes a value.
  */
 #pragma once
 

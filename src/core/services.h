@@ -28,6 +28,7 @@ struct services {
     struct sse_clients *sse_clients;   /* mcp/sse_client.h, of the process */
     struct list client_streams;        /* mcp/client_session_stream.c: their GET streams here */
     struct list client_listens;        /* mcp/s2m_listen.c: what feeds them, here */
+    struct list uri_hearings;          /* mcp/m2s_hear.c: the same for session servers */
     struct channel_table *channels;    /* mcp/channel.h, of the process */
     struct upstream_health *health;    /* mcp/upstream_health.h, of the process */
     struct session_pool *pool;         /* mcp/upstream_pool.h, of the process */
@@ -39,6 +40,7 @@ struct services {
     struct list relays;                /* mcp/proxied_relay.c: streams without a fiber */
     struct fiber *relay_watch;         /* ends those whose credential no longer holds */
     struct fiber *upkeep;              /* auth/oauth/upkeep.h; first worker only */
+    struct fiber *saml_refresher;      /* auth/saml/refresh.h; first worker only */
     struct fiber *prober;              /* finds out when servers are back; first worker only */
     struct fiber *reaper;              /* ends idle sessions; cancelled at shutdown */
     const struct mail_settings *mail;  /* auth/mail/mail_settings.h, of the process */

@@ -307,30 +307,44 @@ static bool signature_add(EVP_PKEY *key, bool is_ec, struct str text, struct buf
     return buf_ok(out);
 }
 
-bool jws_sign(struct str der, const char *alg, struct str kid, struct str claims, struct buf *out)
+/* is_ec: which kind of key it has to be. */
+static bool sign_parts(struct str der, bool is_ec, struct str header, struct str claims,
+                       struct buf *out)
 {
-    struct buf header, text;
-    struct jout j;
-    bool is_ec = str_eq(str_c(alg), STR("ES256"));
+    struct buf text;
     EVP_PKEY *key = private_read(der);
-    buf_init(&header, SIGNATURE_MAX);
     buf_init(&text, PART_MAX);
-    jout_init(&j, &header);
-    jout_object(&j);
-    jout_kstr(&j, "alg", str_c(alg));
-    jout_kstr(&j, "typ", STR("JWT"));
-    jout_kstr(&j, "kid", kid);
-    jout_object_end(&j);
-    text_b64url(&text, header.p ? header.p : "", header.n);
+    text_b64url(&text, header.p, header.n);
     buf_add_char(&text, '.');
     text_b64url(&text, claims.p, claims.n);
-    bool is_good =
-        key && EVP_PKEY_is_a(key, is_ec ? "EC" : "RSA") == 1 && buf_ok(&header) && buf_ok(&text);
+    bool is_good = key && EVP_PKEY_is_a(key, is_ec ? "EC" : "RSA") == 1 && buf_ok(&text);
     buf_add(out, buf_str(&text));
     is_good = is_good && signature_add(key, is_ec, buf_str(&text), out);
     EVP_PKEY_free(key);
     ERR_clear_error();
-    buf_end(&header);
     buf_end(&text);
     return is_good;
+}
+
+bool jws_sign(struct str der, const char *alg, struct str kid, struct str claims, struct buf *out)
+{
+    struct buf header;
+    struct jout j;
+    bool is_ec = str_eq(str_c(alg), STR("ES256"));
+    buf_init(&header, SIGNATURE_MAX);
+    jout_init(&j, &header);
+    jout_object(&j);
+    jout_kstr(&j, "alg", str_c(alg));
+    jout_kstr(&j, "typ", STR("JWT"));
+    if (!str_is_absent(kid))
+        jout_kstr(&j, "kid", kid);
+    jout_object_end(&j);
+    bool is_good = buf_ok(&header) && sign_parts(der, is_ec, buf_str(&header), claims, out);
+    buf_end(&header);
+    return is_good;
+}
+
+bool jws_sign_es256(struct str der, struct str header, struct str claims, struct buf *out)
+{
+    return sign_parts(der, true, header, claims, out);
 }

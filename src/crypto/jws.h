@@ -29,7 +29,9 @@ bool jws_verify(const struct jws *t, const struct jvalue *jwk);
 bool jws_half_hash(struct str alg, struct str text, struct buf *out) must_use;
 /*
  * Signs claims (one JSON object) with a PKCS #8 private key: alg "ES256" for P-256, "RS256" for
- * RSA. typ "JWT". Appends the token. False: no such key, or memory.
+ * RSA. typ "JWT"; kid absent: none is said. Appends the token. False: no such key, or memory.
  */
 bool jws_sign(struct str der, const char *alg, struct str kid, struct str claims,
               struct buf *out) must_use;
+/* The same with ES256 and a header (one JSON object) of the caller's own, for other typ. */
+bool jws_sign_es256(struct str der, struct str header, struct str claims, struct buf *out) must_use;

@@ -45,6 +45,7 @@ struct wire {
     bool is_connected, is_reused;
     bool gave_up_sending;
     int64_t idle_until_ms;
+    struct loop_timer late; /* while connecting: the next address is tried */
 };
 
 /* ---- the set ---- */
@@ -68,6 +69,7 @@ static void wire_close(struct wire *w)
         set->n_idle--;
     list_remove(&w->by_age);
     list_remove(&w->by_origin);
+    loop_timer_stop(w->client->loop, &w->late);
     loop_fd_remove(w->client->loop, &w->f);
     close(w->f.fd);
     http_answer_end(&w->parser);
@@ -404,6 +406,21 @@ static void socket_tune(int fd)
                          sizeof options[i].value);
 }
 
+/* Not at this address. */
+static void connect_failed(struct wire *w, int why)
+{
+    struct http_exchange *x = w->x;
+    wire_close(w);
+    x->wire = NULL;
+    x->lookup->last_errno = why;
+    connect_next(x);
+}
+
+static void late_fire(struct loop_timer *t)
+{
+    connect_failed(CONTAINER_OF(t, struct wire, late), ETIMEDOUT);
+}
+
 static struct wire *wire_new(struct http_exchange *x, int fd)
 {
     struct http_client *c = x->client;
@@ -413,7 +430,11 @@ static struct wire *wire_new(struct http_exchange *x, int fd)
         free(w);
         return NULL;
     }
-    *w = (struct wire){.f = {.fd = fd, .on_event = on_event}, .client = c, .origin = o, .x = x};
+    *w = (struct wire){.f = {.fd = fd, .on_event = on_event},
+                       .client = c,
+                       .origin = o,
+                       .x = x,
+                       .late = {.on_fire = late_fire}};
     list_init(&w->by_age);
     list_init(&w->by_origin);
     http_answer_init(&w->parser);
@@ -464,8 +485,12 @@ static void connect_next(struct http_exchange *x)
             metric_add(M_EGRESS_REFUSED, 1);
             continue;
         }
-        if (connect_begin(x, sa))
+        if (connect_begin(x, sa)) {
+            if (l->next < l->n_found) /* one that swallows packets keeps nobody from the others */
+                loop_timer_set(x->client->loop, &x->wire->late,
+                               clock_mono_ms() + LIMIT_CONNECT_STEP_MS);
             return;
+        }
         l->last_errno = errno;
     }
     if (l->n_found == 0)
@@ -483,12 +508,10 @@ static void connected(struct wire *w)
     if (getsockopt(w->f.fd, SOL_SOCKET, SO_ERROR, &why, &n) != 0)
         why = errno;
     if (why != 0) {
-        wire_close(w);
-        x->wire = NULL;
-        x->lookup->last_errno = why;
-        connect_next(x);
+        connect_failed(w, why);
         return;
     }
+    loop_timer_stop(w->client->loop, &w->late);
     w->is_connected = true;
     x->err.code = ERR_NONE; /* one of several addresses may have been refused */
     x->sent_ms = clock_mono_ms();

@@ -247,14 +247,14 @@ static bool is_name_read(const struct jfilter *f)
 /* A name within the result that is stamped. */
 static enum step result_key_done(struct jfilter *f, struct str raw)
 {
-    static const struct str ours[] = {STR("resultType"), STR("ttlMs"), STR("cacheScope")};
+    static const struct str ours[] = {STR("resultType"), STR("ttlMs"), STR("cacheScope"),
+                                      STR("inputRequests"), STR("requestState")};
     f->is_meta_next = jscan_string_eq(raw, STR("_meta"));
     if (f->is_meta_next && f->saw_meta)
         return expected(f, NULL);
     f->saw_meta = f->saw_meta || f->is_meta_next;
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-        if (jscan_string_eq(raw, ours[i]) && str_find(f->stamp->members, ours[i]) != SIZE_MAX)
-            return expected(f, NULL);
+        f->is_dropped = f->is_dropped || jscan_string_eq(raw, ours[i]);
     return STEP_OK;
 }
 
@@ -414,6 +414,46 @@ static void stamp_after(struct jfilter *f, const unsigned char *p, const unsigne
     f->is_comma_due = true;
 }
 
+/* Before the byte at p: does a member of the result begin? It is held until its name is known. */
+static void hold_begin(struct jfilter *f, const unsigned char *p, const unsigned char **from,
+                       struct buf *out)
+{
+    bool is_begin =
+        f->stamp && f->in_result && f->depth == 2 &&
+        ((f->state == AT_AFTER && *p == ',') || (f->state == AT_FIRST_KEY && *p == '"'));
+    if (!is_begin)
+        return;
+    flush(from, p, out);
+    f->is_comma_due = false;
+    f->is_held = true;
+}
+
+/* After a byte of a held member: a name that is known, or too long to matter, is let go. */
+static void hold_step(struct jfilter *f, const unsigned char *p, const unsigned char **from,
+                      struct buf *out)
+{
+    if (f->state != AT_COLON && !(f->is_key && f->n_key == JFILTER_KEY_SIZE))
+        return;
+    f->is_held = false;
+    if (f->is_dropped)
+        return;
+    buf_add(out, STR(",\""));
+    buf_add(out, (struct str){f->key, f->n_key});
+    *from = p + 1;
+}
+
+/* After a byte: what is left out ends, the id or a member of the result. `next`: what comes then.
+ */
+static void gap_end(struct jfilter *f, const unsigned char *next, const unsigned char **from)
+{
+    bool is_id_end = f->at_id && f->depth == 1 && is_between(f);
+    bool is_drop_end = f->is_dropped && f->depth == 2 && f->state == AT_AFTER;
+    if (!is_id_end && !is_drop_end)
+        return;
+    f->at_id = f->is_dropped = false;
+    *from = next;
+}
+
 /*
  * Takes the byte at p. `from` is the first byte of the chunk not yet written or dropped; it moves
  * at both ends of the id's value. A number is over only with the byte after it, which is then taken
@@ -431,6 +471,8 @@ static bool take(struct jfilter *f, const unsigned char *p, const unsigned char 
     }
     bool is_token = f->stamp && is_between(f) && !jchars_is_space(*p);
     bool is_value = is_token && f->state == AT_VALUE && (f->is_result_next || f->is_meta_next);
+    if (is_token)
+        hold_begin(f, p, from, out);
     if (is_token && (f->is_comma_due || f->in_result))
         stamp_before(f, p, from, out);
     enum step step = byte_next(f, *p);
@@ -438,15 +480,18 @@ static bool take(struct jfilter *f, const unsigned char *p, const unsigned char 
         return false;
     if (is_value)
         stamp_after(f, p, from, out);
-    if (f->at_id && f->depth == 1 && is_between(f)) {
-        f->at_id = false;
-        *from = step == STEP_AGAIN ? p : p + 1;
-    }
+    if (f->is_held)
+        hold_step(f, p, from, out);
+    gap_end(f, step == STEP_AGAIN ? p : p + 1, from);
     if (step != STEP_AGAIN)
         return true;
+    hold_begin(f, p, from, out);
     if (f->in_result)
         stamp_before(f, p, from, out); /* the byte that ended a number may end the result */
-    return byte_next(f, *p) == STEP_OK;
+    if (byte_next(f, *p) != STEP_OK)
+        return false;
+    gap_end(f, p + 1, from); /* ... or the object that is left out */
+    return true;
 }
 
 bool jfilter_feed(struct jfilter *f, struct str chunk, struct buf *out, struct err *e)
@@ -469,7 +514,7 @@ bool jfilter_feed(struct jfilter *f, struct str chunk, struct buf *out, struct e
             return failure(f, *p, e);
         f->offset++;
     }
-    if (!f->at_id && from < end)
+    if (!f->at_id && !f->is_held && !f->is_dropped && from < end)
         buf_add(out, (struct str){(const char *)from, (size_t)(end - from)});
     return buf_ok(out) || err_set(e, ERR_TOO_LARGE, "the answer does not fit");
 }

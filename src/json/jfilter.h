@@ -15,7 +15,8 @@ enum {
 /* What a top-level "result" that is an object receives. Raw members, not empty, without a comma at
  * either end: `"resultType":"complete"`. */
 struct jfilter_stamp {
-    struct str members; /* at its front; the server's own of these names are refused */
+    struct str members; /* at its front; the server's own resultType, ttlMs, cacheScope,
+                           inputRequests and requestState are left out */
     struct str meta;    /* into its "_meta", which is made when there is none */
 };
 
@@ -24,7 +25,9 @@ struct jfilter {
     struct str new_id; /* raw JSON to write in place of the value of the top-level "id"; borrowed */
     const struct jfilter_stamp *stamp; /* NULL: nothing; borrowed */
     bool is_result_next, in_result, is_meta_next, saw_meta;
-    bool is_comma_due;          /* the stamp stands at the front of an object that may be empty */
+    bool is_comma_due; /* the stamp stands at the front of an object that may be empty */
+    bool is_held;      /* a member of the result: its name may be one that is left out ... */
+    bool is_dropped;   /* ... and is */
     char key[JFILTER_KEY_SIZE]; /* the top-level key being read, as written; longer ones do not
                                    matter here */
     size_t n_key;

@@ -9,12 +9,6 @@
 #include "mcp/inflight.h"
 #include "mcp/resume.h"
 
-#define LISTED                                                                                     \
-    "{\"tools\":{\"listChanged\":true},\"resources\":{\"listChanged\":true},\"prompts\":{"         \
-    "\"listChanged\":true},\"completions\":{}"
-#define CAPABILITIES           LISTED ",\"logging\":{}}"
-#define CAPABILITIES_STATELESS LISTED "}"
-
 /* ---- what a result carries ---- */
 
 static void server_info_write(struct aggregate *g, struct jout *j, const char *key)
@@ -44,7 +38,23 @@ static void stateless_members(struct aggregate *g, struct jout *j, bool is_cache
 
 /* ---- methods ---- */
 
-static bool hello_session(struct aggregate *g, struct str version, struct err *e)
+/* What there is to say of all servers; they are asked at the same time. */
+static bool offers_gather(struct aggregate *g, struct str version, struct str *instructions,
+                          struct str *capabilities, struct err *e)
+{
+    int64_t now = clock_mono_ms();
+    *capabilities = aggregate_capabilities(g, version, now, e); /* begins to ask */
+    if (str_is_absent(*capabilities))
+        return false;
+    *instructions = aggregate_instructions(g, e);
+    if (str_is_absent(*instructions))
+        return false;
+    *capabilities = aggregate_capabilities(g, version, now + LIMIT_AGGREGATE_WAIT_MS, e);
+    return !str_is_absent(*capabilities);
+}
+
+static bool hello_session(struct aggregate *g, struct str version, struct str offered,
+                          struct err *e)
 {
     struct jwant wants[] = {{.name = STR("capabilities")}, {.name = STR("clientInfo")}};
     const struct caller *caller = g->p.caller;
@@ -57,7 +67,8 @@ static bool hello_session(struct aggregate *g, struct str version, struct err *e
     struct client_hello hello = {.version = version,
                                  .capabilities = wants[0].value,
                                  .client_info = wants[1].value,
-                                 .offered = STR(CAPABILITIES)};
+                                 .offered = offered,
+                                 .is_narrowed = aggregate_is_narrowed(g)};
     struct str handle;
     if (!client_session_open(g->p.sv->clients, g->p.a, &who, &hello, clock_wall_ms(), &handle,
                              &g->session, e))
@@ -73,11 +84,12 @@ static bool method_initialize(struct aggregate *g, struct jout *j, struct err *e
     if (str_is_absent(g->p.in.msg.params) || !jscan_object(g->p.in.msg.params, wants, 1, e) ||
         str_is_absent(wants[0].value) || !jscan_string(g->p.a, wants[0].value, &wanted))
         return err_set(e, ERR_INVALID, "params.protocolVersion is missing, expected a string");
-    struct str instructions = aggregate_instructions(g, e);
-    if (str_is_absent(instructions) || !hello_session(g, era_negotiate(wanted), e))
+    struct str instructions, capabilities;
+    if (!offers_gather(g, era_negotiate(wanted), &instructions, &capabilities, e) ||
+        !hello_session(g, era_negotiate(wanted), capabilities, e))
         return false;
     jout_kstr(j, "protocolVersion", era_negotiate(wanted));
-    jout_kraw(j, "capabilities", STR(CAPABILITIES));
+    jout_kraw(j, "capabilities", capabilities);
     server_info_write(g, j, "serverInfo");
     jout_kstr(j, "instructions", instructions);
     return true;
@@ -85,11 +97,11 @@ static bool method_initialize(struct aggregate *g, struct jout *j, struct err *e
 
 static bool method_discover(struct aggregate *g, struct jout *j, struct err *e)
 {
-    struct str instructions = aggregate_instructions(g, e);
-    if (str_is_absent(instructions))
+    struct str instructions, capabilities;
+    if (!offers_gather(g, g->p.in.version, &instructions, &capabilities, e))
         return false;
     jout_kraw(j, "supportedVersions", STR("[\"" MCP_STATELESS_LATEST "\"]"));
-    jout_kraw(j, "capabilities", STR(CAPABILITIES_STATELESS));
+    jout_kraw(j, "capabilities", capabilities);
     jout_kstr(j, "instructions", instructions);
     stateless_members(g, j, true);
     return true;

@@ -9,6 +9,7 @@
 
 #include "json/jout.h"
 #include "mcp/aggregate_names.h"
+#include "mcp/client_sessions.h"
 #include "mcp/list_cache.h"
 #include "mcp/proxied.h"
 #include "store/virtual_servers.h"
@@ -91,6 +92,13 @@ struct str aggregate_entry_text(struct aggregate *g, const struct aggregate_entr
 /* What is where, and who is not answering: for the client's model. */
 struct str aggregate_instructions(struct aggregate *g, struct err *e) must_use;
 
+/* ---- aggregate_offers.c ---- */
+/* The capabilities that the client is told of: the aggregate's own, and of its servers' what is
+ * routed to them: resource subscriptions, tasks. version: negotiated. STR_NONE: see *e. Waits until
+ * deadline (monotonic) at most. */
+struct str aggregate_capabilities(struct aggregate *g, struct str version, int64_t deadline,
+                                  struct err *e) must_use;
+
 /* ---- aggregate_search.c ---- */
 enum { SEARCH_FROM_TOOLS = 40 };
 /* Is the list of tools replaced by tools to find, describe and call them? */
@@ -112,6 +120,34 @@ bool aggregate_listen(struct aggregate *g, struct err *e) must_use;
 void aggregate_streams_check(struct services *sv, uint64_t epoch);
 /* At shutdown: ends this worker's. */
 void aggregate_streams_end(struct services *sv);
+
+/* ---- aggregate_subscribe.c ---- */
+bool aggregate_is_subscription(struct str method);
+/* resources/subscribe and unsubscribe of a session client, redirected to their server (p->entry,
+ * p->view, p->era are set and it may be read). Answers. ERR_METHOD_NOT_FOUND: the server offers no
+ * subscriptions. Waits. */
+bool aggregate_subscription(struct proxied *p, struct err *e) must_use;
+/* Those of a subscriptions/listen: one part for each server that is asked. *list: held, to be ended
+ * by aggregate_parts_end. given: a raw array of URIs as they are called here; each must be one that
+ * the caller may read. Waits. */
+struct aggregate_parts {
+    struct client_session **list; /* malloc */
+    size_t n;
+};
+bool aggregate_parts_open(struct aggregate *g, struct str given, client_sink_fn *sink, void *arg,
+                          struct aggregate_parts *out, struct err *e) must_use;
+/* Which of those URIs are heard, raw. *n: how many. NULL: out of memory. */
+struct str *aggregate_parts_honoured(struct aggregate *g, struct str given,
+                                     const struct aggregate_parts *parts, size_t *n);
+void aggregate_parts_end(struct aggregate_parts *parts);
+/* May the caller read less than all of a server? Then it hears only of what it names. */
+bool aggregate_is_narrowed(const struct aggregate *g);
+/* What the caller may not read any more is heard no more. */
+void aggregate_parts_check(struct aggregate *g, struct client_session *const *list, size_t n);
+/* notifications/resources/updated as the aggregate names the resource, with meta (raw members of
+ * _meta, or absent). STR_NONE: another message, or no memory. */
+struct str aggregate_part_message(struct arena *a, const struct client_session *part,
+                                  struct str message, struct str meta) must_use;
 
 /* ---- aggregate_calls.c ---- */
 /* Rewrites the message for its server and runs it; answers in any case. `raw`: the message, the

@@ -43,6 +43,33 @@ static bool unknown_method(const struct rpc_message *m, struct err *e)
                    STR_FMT(str_slice(m->method, 0, 80)));
 }
 
+/* A task's id says where it runs, to whom it was given. */
+static bool resolve_task(struct aggregate *g, const struct rpc_message *m,
+                         struct aggregate_entry *entry, struct rpc_edit *edit, struct err *e)
+{
+    struct str connection_id;
+    struct proxied p = g->p;
+    p.view = &g->view;
+    if (str_is_absent(m->task_id))
+        return missing(e, "params.taskId", "the id of a task");
+    edit->span = m->task_id;
+    if (proxied_view_task_open(&p, m->task_id, &connection_id, &entry->own))
+        for (size_t i = 0; i < g->n_members; i++)
+            if (str_eq(g->members[i].entry->conn.id, connection_id))
+                entry->member = &g->members[i];
+    return entry->member || err_set(e, ERR_INVALID, "Unknown task");
+}
+
+static bool is_of_task(const struct rpc_message *m)
+{
+    static const struct str methods[] = {STR("tasks/get"), STR("tasks/update"), STR("tasks/cancel"),
+                                         STR("tasks/result")};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (str_eq(m->method, methods[i]))
+            return true;
+    return false;
+}
+
 static bool resolve(struct aggregate *g, const struct rpc_message *m, struct aggregate_entry *entry,
                     struct rpc_edit *edit, struct err *e)
 {
@@ -66,7 +93,7 @@ static bool resolve(struct aggregate *g, const struct rpc_message *m, struct agg
     case METHOD_COMPLETE:
         return resolve_ref(g, m->ref, entry, edit, e);
     default:
-        return unknown_method(m, e);
+        return is_of_task(m) ? resolve_task(g, m, entry, edit, e) : unknown_method(m, e);
     }
 }
 
@@ -87,6 +114,10 @@ static bool redirect(struct aggregate *g, struct str raw, struct proxied *p, str
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     *view = (struct proxied_view){.server = entry.member->entry->conn.slug,
                                   .virtual_id = g->view.virtual_id};
+    if (is_of_task(&m)) {
+        view->task = entry.own;
+        view->task_given = m.task_id;
+    }
     *p = g->p;
     p->view = view;
     p->entry = entry.member->entry;

@@ -45,7 +45,9 @@ struct hearer {
     struct client_session *session; /* held; NULL: a stateless client's stream */
     struct http_request *rq;        /* of that */
     struct str subscription_id;     /* raw */
-    struct member_ear *ears;        /* malloc */
+    struct aggregate_parts parts;   /* what it subscribes to */
+    bool is_open;
+    struct member_ear *ears; /* malloc */
     size_t n_ears;
     struct sha256 members; /* what the registry says of them */
     struct loop_task stop; /* posted once, when the session lets go of this */
@@ -53,18 +55,15 @@ struct hearer {
 
 /* ---- telling ---- */
 
-static struct str event_text(struct arena *a, const struct hearer *h, struct str method)
+/* To the stream of a stateless client. */
+static void event_push(const struct hearer *h, struct str message)
 {
     struct buf out;
-    buf_init(&out, LIMIT_BODY_SMALL);
-    struct str text = arena_printf(a,
-                                   "{\"jsonrpc\":\"2.0\",\"method\":\"%.*s\",\"params\":{\"_meta\":"
-                                   "{\"" META_SUBSCRIPTION_ID "\":%.*s}}}",
-                                   STR_FMT(method), STR_FMT(h->subscription_id));
-    sse_write_event(&out, STR("message"), STR_NONE, text);
-    text = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
+    buf_init(&out, LIMIT_OUTBOX_BYTES);
+    sse_write_event(&out, STR("message"), STR_NONE, message);
+    if (h->is_open && buf_ok(&out) && !str_is_absent(message))
+        (void)!http_stream_push(h->rq, buf_str(&out)); /* that it left is noticed by its close */
     buf_end(&out);
-    return text;
 }
 
 static void tell(struct hearer *h, size_t change)
@@ -78,10 +77,24 @@ static void tell(struct hearer *h, size_t change)
         if (!str_is_absent(text))
             (void)client_session_push(h->session, text);
     } else {
-        struct str text = event_text(a, h, changes[change].method);
-        if (!str_is_absent(text))
-            (void)!http_stream_push(h->rq, text); /* a client that left is noticed by its close */
+        event_push(h, arena_printf(a,
+                                   "{\"jsonrpc\":\"2.0\",\"method\":\"%.*s\",\"params\":{"
+                                   "\"_meta\":{\"" META_SUBSCRIPTION_ID "\":%.*s}}}",
+                                   STR_FMT(changes[change].method), STR_FMT(h->subscription_id)));
     }
+    arena_end(a);
+}
+
+/* A resource that a stateless client subscribes to. */
+static void on_update(void *arg, const struct client_session *part, struct str message)
+{
+    struct hearer *h = arg;
+    struct arena *a = arena_new((size_t)2 * LIMIT_OUTBOX_BYTES + LIMIT_BODY_FORM);
+    struct str meta =
+        a ? arena_printf(a, "\"" META_SUBSCRIPTION_ID "\":%.*s", STR_FMT(h->subscription_id))
+          : STR_NONE;
+    if (!str_is_absent(meta))
+        event_push(h, aggregate_part_message(a, part, message, meta));
     arena_end(a);
 }
 
@@ -154,6 +167,7 @@ static struct sha256 members_digest(const struct aggregate *g)
 static void hearer_free(struct hearer *h)
 {
     ears_close(h);
+    aggregate_parts_end(&h->parts);
     list_remove(&h->link);
     if (h->session)
         client_session_release(h->session);
@@ -218,6 +232,20 @@ static struct hearer *hearer_find(struct services *sv, uint64_t serial, uint64_t
     return NULL;
 }
 
+static void parts_check(struct aggregate *g, struct hearer *h)
+{
+    if (!h->session) {
+        aggregate_parts_check(g, h->parts.list, h->parts.n);
+        return;
+    }
+    struct client_session **list =
+        arena_alloc(g->p.a, LIMIT_AGGREGATE * sizeof(struct client_session *));
+    size_t n = list ? client_session_branches(h->session, list, LIMIT_AGGREGATE) : 0;
+    aggregate_parts_check(g, list, n);
+    for (size_t i = 0; i < n; i++)
+        client_session_release(list[i]);
+}
+
 static void hearer_check(struct services *sv, struct hearer *h, uint64_t epoch)
 {
     struct arena *a = arena_new(CHECK_ARENA);
@@ -236,6 +264,7 @@ static void hearer_check(struct services *sv, struct hearer *h, uint64_t epoch)
     }
     h = is_known ? hearer_find(sv, serial, 0) : NULL; /* it may have gone meanwhile */
     if (h) {
+        parts_check(g, h);
         struct sha256 now = members_digest(g);
         if (memcmp(&now, &h->members, sizeof(now)) != 0) {
             h->members = now;
@@ -291,6 +320,7 @@ bool aggregate_stream_open(struct aggregate *g, struct err *e)
         h->wants[i] = true;
     h->session = g->session;
     client_session_hold(h->session);
+    parts_check(g, h);
     if (!ears_open(h, g, e) || !client_session_stream(g->session, g->p.rq, stream_holds, e)) {
         hearer_free(h);
         return false;
@@ -301,19 +331,21 @@ bool aggregate_stream_open(struct aggregate *g, struct err *e)
 
 /* ---- stateless clients: subscriptions/listen ---- */
 
-static bool wants_read(struct aggregate *g, struct hearer *h, struct err *e)
+static bool wants_read(struct aggregate *g, struct hearer *h, struct str *uris, struct err *e)
 {
     struct jwant params[] = {{.name = STR("notifications")}};
-    struct jwant wants[N_CHANGES];
+    struct jwant wants[N_CHANGES + 1];
     if (str_is_absent(g->p.in.msg.params) || !jscan_object(g->p.in.msg.params, params, 1, e) ||
         str_is_absent(params[0].value))
         return err_set(e, ERR_INVALID, "params.notifications is missing, expected an object");
     for (size_t i = 0; i < N_CHANGES; i++)
         wants[i] = (struct jwant){.name = changes[i].flag};
-    if (!jscan_object(params[0].value, wants, N_CHANGES, e))
+    wants[N_CHANGES] = (struct jwant){.name = STR("resourceSubscriptions")};
+    if (!jscan_object(params[0].value, wants, N_CHANGES + 1, e))
         return err_set(e, ERR_INVALID, "params.notifications is not an object");
     for (size_t i = 0; i < N_CHANGES; i++)
         h->wants[i] = !str_is_absent(wants[i].value) && jscan_type(wants[i].value) == JTYPE_TRUE;
+    *uris = wants[N_CHANGES].value;
     return true;
 }
 
@@ -329,17 +361,21 @@ bool aggregate_listen(struct aggregate *g, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     h->rq = g->p.rq;
     h->subscription_id = arena_dup(h->a, g->p.in.msg.id);
-    struct str first = STR_NONE;
-    bool is_good = wants_read(g, h, e);
-    if (is_good)
-        first = listen_acknowledge(g->p.a, h->subscription_id,
-                                   &(struct listen_honoured){.tools = h->wants[0],
-                                                             .prompts = h->wants[1],
-                                                             .resources = h->wants[2]});
+    struct str first = STR_NONE, uris = STR_NONE;
+    bool is_good =
+        wants_read(g, h, &uris, e) && aggregate_parts_open(g, uris, on_update, h, &h->parts, e);
+    if (is_good) {
+        struct listen_honoured honoured = {
+            .tools = h->wants[0], .prompts = h->wants[1], .resources = h->wants[2]};
+        honoured.uris = aggregate_parts_honoured(g, uris, &h->parts, &honoured.n_uris);
+        if (honoured.uris)
+            first = listen_acknowledge(g->p.a, h->subscription_id, &honoured);
+    }
     if (is_good && str_is_absent(first))
         is_good = err_set(e, ERR_UNAVAILABLE, "out of memory");
     is_good = is_good && proxied_record(&g->p, "ok", NULL, 0, e) && ears_open(h, g, e);
-    if (is_good && proxied_relay_own(&g->p, first, on_over, h, e))
+    h->is_open = is_good && proxied_relay_own(&g->p, first, on_over, h, e);
+    if (h->is_open)
         return true;
     hearer_free(h);
     return false;

@@ -30,11 +30,11 @@ static bool not_a_batch(struct err *e)
 }
 
 /* What may not stand in a batch. A message that is none is answered when its turn comes. */
-static bool message_check(struct batch *b, struct str text, struct err *e)
+static bool message_check(struct arena *a, struct str text, struct err *e)
 {
     struct rpc_message m = {0};
     struct err ignored;
-    (void)!rpc_parse(b->rq->arena, text, &m, &ignored);
+    (void)!rpc_parse(a, text, &m, &ignored);
     if (!str_is_absent(m.protocol_version))
         return err_set(e, ERR_BAD_REQUEST,
                        "a batch holds a message of a revision that has no batches");
@@ -45,25 +45,32 @@ static bool message_check(struct batch *b, struct str text, struct err *e)
            err_set(e, ERR_BAD_REQUEST, "initialize must not be part of a batch");
 }
 
-static bool messages_read(struct batch *b, struct err *e)
+bool batch_messages(struct arena *a, struct str body, struct str **messages, size_t *n,
+                    struct err *e)
 {
     struct jiter it;
-    struct arena *a = b->rq->arena;
-    if (!jscan_valid(b->rq->body, e))
+    *n = 0;
+    if (!jscan_valid(body, e))
         return false;
-    b->messages = arena_alloc(a, LIMIT_BATCH * sizeof(*b->messages));
-    b->answers = arena_alloc(a, LIMIT_BATCH * sizeof(*b->answers));
-    if (!b->messages || !b->answers)
+    *messages = arena_alloc(a, LIMIT_BATCH * sizeof(**messages));
+    if (!*messages)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    for (jscan_iter(&it, str_trim(b->rq->body)); jscan_next(&it);) {
-        if (b->n_messages == LIMIT_BATCH)
+    for (jscan_iter(&it, str_trim(body)); jscan_next(&it);) {
+        if (*n == LIMIT_BATCH)
             return err_set(e, ERR_BAD_REQUEST, "the batch has more than %d messages",
                            (int)LIMIT_BATCH);
-        if (!message_check(b, it.value, e))
+        if (!message_check(a, it.value, e))
             return false;
-        b->messages[b->n_messages++] = it.value;
+        (*messages)[(*n)++] = it.value;
     }
-    return b->n_messages > 0 || err_set(e, ERR_BAD_REQUEST, "the batch is empty");
+    return *n > 0 || err_set(e, ERR_BAD_REQUEST, "the batch is empty");
+}
+
+static bool messages_read(struct batch *b, struct err *e)
+{
+    b->answers = arena_alloc(b->rq->arena, LIMIT_BATCH * sizeof(*b->answers));
+    return b->answers ? batch_messages(b->rq->arena, b->rq->body, &b->messages, &b->n_messages, e)
+                      : err_set(e, ERR_UNAVAILABLE, "out of memory");
 }
 
 static bool batch_read(struct batch *b, batch_version_fn *version_of, struct err *e)

@@ -14,3 +14,8 @@ typedef bool batch_version_fn(struct http_request *rq, struct str *version, stru
 /* Answers rq, whose body is an array (rpc_is_batch). one: handles one message. Waits. */
 void batch_post(struct http_request *rq, batch_version_fn *version_of,
                 void (*one)(struct http_request *rq));
+/* The messages of a body that begins like an array (rpc_is_batch), raw; what is no message is among
+ * them. ERR_PARSE; ERR_BAD_REQUEST: none, more than LIMIT_BATCH, or one that may not stand in a
+ * batch. */
+bool batch_messages(struct arena *a, struct str body, struct str **messages, size_t *n,
+                    struct err *e) must_use;

@@ -38,6 +38,14 @@ struct client_session {
     size_t n_uris;
     void (*on_end)(void *arg);
     void *attached;
+    uint64_t turns, attached_turn;
+
+    /* What it has at single servers of an aggregate; and, of such a part, where its messages go. */
+    struct list branches, branch_link;
+    struct client_session *parent; /* whose part it is; NULL once it has ended */
+    client_branch_sink_fn *branch_sink;
+    client_sink_fn *sink; /* of a part of no session: never changes */
+    void *sink_arg;
 
     struct list asks; /* of struct client_ask */
     size_t n_asks;
@@ -48,6 +56,12 @@ struct client_session {
     struct client_stream *stream;
 };
 
+/* A record that is in no table yet; one reference. NULL: out of memory. */
+struct client_session *client_session_make(struct client_sessions *t, const struct client_who *who,
+                                           const struct client_hello *hello, int64_t now) must_use;
+/* Ends the parts of a session that has ended. Without the lock. */
+void client_branches_end(struct client_session *s);
+bool client_branch_push(struct client_session *s, struct str message);
 /* With the lock held: what an ending session leaves to do. */
 void client_asks_end_locked(struct client_session *s);
 void client_stream_wake_locked(struct client_session *s);

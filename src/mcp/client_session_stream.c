@@ -73,6 +73,8 @@ bool client_session_push(struct client_session *s, struct str message)
 {
     if (message.n > LIMIT_OUTBOX_BYTES)
         return false;
+    if (client_session_is_branch(s))
+        return client_branch_push(s, message);
     struct outbox_item *item = malloc(sizeof(*item) + message.n);
     if (!item)
         return false;

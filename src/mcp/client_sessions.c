@@ -36,8 +36,9 @@ static void session_free(struct client_session *s)
         free(s->uris[i]);
     free((void *)s->uris);
     free(s->text);
+    if (!client_session_is_branch(s))
+        metric_add(M_CLIENT_SESSIONS, -1);
     free(s);
-    metric_add(M_CLIENT_SESSIONS, -1);
 }
 
 void client_session_hold(struct client_session *s)
@@ -73,8 +74,8 @@ static struct str pack(char **at, struct str text)
     return copy;
 }
 
-static struct client_session *session_new(struct client_sessions *t, const struct client_who *who,
-                                          const struct client_hello *hello, int64_t now)
+struct client_session *client_session_make(struct client_sessions *t, const struct client_who *who,
+                                           const struct client_hello *hello, int64_t now)
 {
     size_t n = who->org_id.n + who->user_id.n + who->principal.n + who->audience.n +
                hello->version.n + hello->capabilities.n + hello->client_info.n + hello->offered.n;
@@ -99,10 +100,11 @@ static struct client_session *session_new(struct client_sessions *t, const struc
                                      .is_narrowed = hello->is_narrowed,
                                      .is_waiting = hello->is_waiting};
     list_init(&s->asks);
+    list_init(&s->branches);
+    list_init(&s->branch_link);
     unsigned char fresh[KEY_BYTES];
     rand_bytes(fresh, sizeof(fresh));
     text_hex(s->key, fresh, sizeof(fresh));
-    metric_add(M_CLIENT_SESSIONS, 1);
     return s;
 }
 
@@ -119,6 +121,8 @@ struct leaving {
 static void end_locked(struct client_session *s, struct leaving *l)
 {
     s->is_ended = true;
+    s->parent = NULL;
+    list_remove(&s->branch_link);
     *l = (struct leaving){s, s->on_end, s->attached};
     s->on_end = NULL;
     s->attached = NULL;
@@ -132,6 +136,7 @@ static void leave(struct leaving *l)
         return;
     if (l->on_end)
         l->on_end(l->attached);
+    client_branches_end(l->session);
     client_session_release(l->session);
 }
 
@@ -328,9 +333,10 @@ bool client_session_open(struct client_sessions *t, struct arena *a, const struc
     struct client_hello kept = *hello;
     if (kept.client_info.n > LIMIT_SESSION_HELLO) /* it is for display only */
         kept.client_info = STR_NONE;
-    struct client_session *s = session_new(t, who, &kept, now);
+    struct client_session *s = client_session_make(t, who, &kept, now);
     if (!s)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    metric_add(M_CLIENT_SESSIONS, 1);
     struct leaving evicted = {0};
     bool is_sealed = handle_write(t, a, s, handle);
     pthread_mutex_lock(&t->lock);
@@ -427,7 +433,16 @@ struct str client_session_level(const struct client_session *s)
 
 /* ---- what belongs to it ---- */
 
-bool client_session_attach(struct client_session *s, void (*on_end)(void *arg), void *arg)
+uint64_t client_session_turn(struct client_session *s)
+{
+    pthread_mutex_lock(&s->table->lock);
+    uint64_t turn = ++s->turns;
+    pthread_mutex_unlock(&s->table->lock);
+    return turn;
+}
+
+bool client_session_attach_in_turn(struct client_session *s, void (*on_end)(void *arg), void *arg,
+                                   uint64_t turn)
 {
     void (*last_end)(void *) = NULL;
     void *last = NULL;
@@ -442,16 +457,24 @@ bool client_session_attach(struct client_session *s, void (*on_end)(void *arg), 
     } else if (s->is_ended) {
         last_end = on_end;
         last = arg;
+    } else if (s->attached && turn < s->attached_turn) {
+        is_good = false;
     } else {
         last_end = s->on_end;
         last = s->attached;
         s->on_end = on_end;
         s->attached = arg;
+        s->attached_turn = turn;
     }
     pthread_mutex_unlock(&s->table->lock);
     if (last_end)
         last_end(last);
     return is_good;
+}
+
+bool client_session_attach(struct client_session *s, void (*on_end)(void *arg), void *arg)
+{
+    return client_session_attach_in_turn(s, on_end, arg, UINT64_MAX);
 }
 
 void *client_session_attached(const struct client_session *s)

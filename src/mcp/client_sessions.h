@@ -89,7 +89,37 @@ bool client_session_wants(const struct client_session *s, struct str uri);
  * which is ended. Null detaches arg: false when it was not the one, and its on_end has been called
  * or is about to be. */
 bool client_session_attach(struct client_session *s, void (*on_end)(void *arg), void *arg);
+/* For what hears of the session's URIs, and takes a while to begin: a turn is taken before the URIs
+ * are read, and what read them last stays. False: that is another one, and nothing is attached. */
+uint64_t client_session_turn(struct client_session *s);
+bool client_session_attach_in_turn(struct client_session *s, void (*on_end)(void *arg), void *arg,
+                                   uint64_t turn);
 void *client_session_attached(const struct client_session *s);
+
+/* ---- parts of a session at the servers of an aggregate (client_session_branch.c) ---- */
+
+/*
+ * A session of its own for what is subscribed to at one server: it has URIs and something attached,
+ * but no handle and no stream; what is pushed to it goes to a sink. The one of a session ends with
+ * it. The sink of a session's part is called on any thread, that of a part of no session on the
+ * thread of whoever feeds it; both without locks.
+ */
+typedef void client_branch_sink_fn(struct client_session *of, const struct client_session *branch,
+                                   struct str message);
+typedef void client_sink_fn(void *arg, const struct client_session *branch, struct str message);
+/* The part of this name, made if there is none. Held. NULL: the session has ended, or no memory. */
+struct client_session *client_session_branch(struct client_session *s, struct str audience,
+                                             client_branch_sink_fn *sink) must_use;
+/* NULL: there is none. Held. */
+struct client_session *client_session_branch_find(struct client_session *s,
+                                                  struct str audience) must_use;
+/* All of them, held. */
+size_t client_session_branches(struct client_session *s, struct client_session **out, size_t max);
+/* A part of no session; client_session_end gives it back. NULL: out of memory. */
+struct client_session *client_session_alone(struct client_sessions *t, const struct client_who *who,
+                                            const struct client_hello *hello, client_sink_fn *sink,
+                                            void *arg) must_use;
+bool client_session_is_branch(const struct client_session *s);
 
 /* ---- towards the client (client_session_stream.c) ---- */
 

@@ -7,11 +7,12 @@
 #include "json/jscan.h"
 #include "store/credentials.h"
 
-static bool bearer_put(struct credential *c, struct str token, struct err *e)
+static bool authorization_put(struct credential *c, struct str scheme, struct str token,
+                              struct err *e)
 {
     struct buf text;
     buf_init(&text, LIMIT_CREDENTIAL);
-    buf_add(&text, STR("Bearer "));
+    buf_add(&text, scheme);
     buf_add(&text, token);
     bool is_kept = buf_ok(&text) && secret_set(&c->header_text, text.p, text.n);
     if (text.p)
@@ -73,7 +74,7 @@ static bool plain_read(struct credential *c, struct arena *a, struct err *e)
     if (!str_is_absent(wants[0].value))
         return (jscan_string(a, wants[0].value, &token) ||
                 err_set(e, ERR_INTERNAL, "a stored credential is damaged")) &&
-               bearer_put(c, token, e);
+               authorization_put(c, STR("Bearer "), token, e);
     if (!str_is_absent(wants[1].value))
         return headers_put(c, a, wants[1].value, e);
     if (!str_is_absent(wants[2].value))
@@ -91,7 +92,13 @@ static bool token_put(struct services *sv, struct arena *a, const struct registr
     out->owner = arena_dup(a, owner);
     out->generation = access.generation;
     out->updated_at = access.authorized_at;
-    return bearer_put(out, secret_reveal(&access.token), e);
+    bool is_bound = access.dpop_key.n > 0;
+    if (!authorization_put(out, is_bound ? CREDENTIAL_DPOP : STR("Bearer "),
+                           secret_reveal(&access.token), e))
+        return false;
+    out->dpop_key = access.dpop_key;
+    access.dpop_key = (struct secret){0};
+    return true;
 }
 
 bool credential_renew(struct services *sv, struct arena *a, const struct registry_entry *entry,
@@ -144,6 +151,7 @@ void credential_end(struct credential *c)
 {
     secret_end(&c->plain);
     secret_end(&c->header_text);
+    secret_end(&c->dpop_key);
     if (!str_is_absent(c->query)) {
         /* The arena's own copy; nobody else reads it after the call. */
         char *bytes = (char *)(uintptr_t)c->query.p;

@@ -7,9 +7,12 @@
 #include "io/http.h"
 #include "mcp/registry_cache.h"
 
+#define CREDENTIAL_DPOP STR("DPoP ") /* the scheme of tokens that are bound to a key */
+
 struct credential {
     struct secret plain;       /* the opened JSON */
-    struct secret header_text; /* "Bearer ..." */
+    struct secret header_text; /* "Bearer ..." or "DPoP ..." */
+    struct secret dpop_key;    /* of the latter: each request goes with a proof by it */
     struct http_header headers[LIMIT_HEADERS_INJECTED];
     size_t n_headers;
     int64_t updated_at; /* when it was set: sessions opened with another one are not used with it */

@@ -46,9 +46,7 @@ bool inbound_media_check(struct http_request *rq, struct inbound *in, struct err
     return true;
 }
 
-/* Decodes the =?base64?...?= form of Mcp-Name (MCP 2026-07-28, header encoding). */
-static bool name_header_decode(struct http_request *rq, struct str value, struct str *out,
-                               struct err *e)
+bool inbound_header_decode(struct arena *a, struct str value, struct str *out)
 {
     struct str prefix = STR("=?base64?"), suffix = STR("?=");
     *out = value;
@@ -60,9 +58,15 @@ static bool name_header_decode(struct http_request *rq, struct str value, struct
         text_b64_decode(str_slice(value, prefix.n, value.n - prefix.n - suffix.n), &plain) &&
         text_is_utf8(buf_str(&plain));
     if (is_good)
-        *out = arena_dup(rq->arena, buf_str(&plain));
+        *out = arena_dup(a, buf_str(&plain));
     buf_end(&plain);
-    return is_good ||
+    return is_good && !str_is_absent(*out);
+}
+
+static bool name_header_decode(struct http_request *rq, struct str value, struct str *out,
+                               struct err *e)
+{
+    return inbound_header_decode(rq->arena, value, out) ||
            err_set(e, ERR_HEADER_MISMATCH, "Mcp-Name is not valid base64 within =?base64?...?=");
 }
 

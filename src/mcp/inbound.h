@@ -32,6 +32,10 @@ bool inbound_media_check(struct http_request *rq, struct inbound *in, struct err
 /* What Mcp-Name says for a message (unescaped); absent where the method has no such header. */
 struct str inbound_header_name(struct arena *a, const struct rpc_message *m);
 
+/* The =?base64?...?= form of Mcp-Name and Mcp-Param-*; anything else is itself. False: ill-formed
+ * within, or no memory (MCP 2026-07-28, header encoding). */
+bool inbound_header_decode(struct arena *a, struct str value, struct str *out) must_use;
+
 /* Answers a JSON-RPC error. status 0: the code's own HTTP status; else that one (200 for failures
  * of a call). */
 void inbound_fail(struct http_request *rq, const struct inbound *in, int status,

@@ -148,7 +148,7 @@ static void cached_put(struct list_cache *c, struct str key, struct cached *one)
 /* How often each list was said to have changed; connections may share a place, which costs a look
  * too many at most. Of the process: who hears of it is on one worker, who asks next on any. */
 enum { PLACES = 1024 };
-static _Atomic uint32_t generations[PLACES][N_LIST_KINDS];
+static _Atomic uint32_t generations[PLACES][LIST_OFFERS + 1];
 
 static _Atomic uint32_t *generation_of(struct str connection_id, enum list_kind kind)
 {

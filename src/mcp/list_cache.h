@@ -15,7 +15,15 @@ void list_cache_free(struct list_cache *c);
 /* Cancels what is being fetched: before the worker ends. */
 void list_cache_stop(struct list_cache *c);
 
-enum list_kind { LIST_TOOLS, LIST_PROMPTS, LIST_RESOURCES, LIST_TEMPLATES, N_LIST_KINDS };
+/* LIST_OFFERS: no list of the server's, but its capabilities, kept in the same way: one object. */
+enum list_kind {
+    LIST_TOOLS,
+    LIST_PROMPTS,
+    LIST_RESOURCES,
+    LIST_TEMPLATES,
+    N_LIST_KINDS,
+    LIST_OFFERS = N_LIST_KINDS,
+};
 /* The member of a list's result ("tools") and of one entry that names it ("name", "uri"). */
 const char *list_kind_array(enum list_kind kind);
 const char *list_kind_name(enum list_kind kind);

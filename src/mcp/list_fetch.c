@@ -124,6 +124,13 @@ static bool definitions_record(const struct fetching *f, struct err *e)
     return true;
 }
 
+static bool offers_fetch(struct fetching *f, struct err *e)
+{
+    f->out->n = 1;
+    f->out->ttl_ms = LIMIT_LIST_TTL_MS;
+    return upstream_capabilities(f->sv, f->a, &f->entry->conn, f->caller, &f->out->items[0], e);
+}
+
 bool list_fetch(struct services *sv, struct arena *a, struct registry_entry *entry,
                 const struct caller *caller, enum list_kind kind, struct fetched_list *out,
                 struct err *e)
@@ -136,6 +143,8 @@ bool list_fetch(struct services *sv, struct arena *a, struct registry_entry *ent
     f.tools = kind == LIST_TOOLS ? arena_alloc(a, LIMIT_TOOLS * sizeof(*f.tools)) : NULL;
     if (!out->items || (kind == LIST_TOOLS && !f.tools))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (kind == LIST_OFFERS)
+        return offers_fetch(&f, e);
     for (int page = 0; page == 0 || !str_is_absent(f.cursor); page++) {
         struct upstream_reply reply;
         struct upstream_ask ask = {

@@ -13,6 +13,12 @@
 
 static void event_add(struct m2s_listen *l, struct str method, struct str uri)
 {
+    if (str_is_absent(l->id)) {
+        buf_add(&l->out, uri);
+        buf_add_char(&l->out, '\n');
+        wakeup_set(l->wakeup);
+        return;
+    }
     struct buf text;
     struct jout j;
     buf_init(&text, LIMIT_BODY_SMALL * 2);
@@ -38,12 +44,12 @@ static void event_add(struct m2s_listen *l, struct str method, struct str uri)
 
 /* The subscription that an updated URI belongs to: itself, or (SDK servers name sub-resources) one
  * that it begins with. */
-static bool is_subscribed(const struct m2s_listen *l, struct str uri_raw)
+static bool is_subscribed(const struct m2s_listen *l, const struct rpc_message *m)
 {
-    struct str inside = str_slice(uri_raw, 1, uri_raw.n - 2);
+    struct str inside = str_slice(m->uri, 1, m->uri.n - 2);
     for (size_t i = 0; i < l->n_uris; i++) {
         struct str own = str_slice(l->uris[i], 1, l->uris[i].n - 2);
-        if (str_eq(own, inside))
+        if (str_eq(own, inside) || str_eq(own, m->uri_text)) /* servers escape as they like */
             return true;
     }
     return false;
@@ -57,7 +63,7 @@ void m2s_listen_offer(struct m2s_listen *l, const struct rpc_message *m)
     if (is_list)
         event_add(l, m->method, STR_NONE);
     else if (str_eq(m->method, STR("notifications/resources/updated")) &&
-             !str_is_absent(m->uri_text) && is_subscribed(l, m->uri))
+             !str_is_absent(m->uri_text) && is_subscribed(l, m))
         event_add(l, m->method, m->uri);
 }
 
@@ -124,27 +130,32 @@ static void farewell_fiber(void *arg)
     arena_end(a);
 }
 
-static void on_close(void *arg)
+void m2s_listen_leave(struct m2s_listen *l, struct services *sv)
 {
-    struct listening *s = arg;
-    struct arena *a = s->l.n_uris > 0 ? arena_new(LIMIT_REQUEST_ARENA) : NULL;
+    struct arena *a = l->n_uris > 0 ? arena_new(LIMIT_REQUEST_ARENA) : NULL;
     struct farewell *f = a ? arena_alloc(a, sizeof(*f)) : NULL;
-    pthread_mutex_lock(&s->sv->m2s->lock);
-    list_remove(&s->l.link);
-    pthread_mutex_unlock(&s->sv->m2s->lock);
-    wakeup_mute(s->l.wakeup);
-    wakeup_unref(s->l.wakeup);
-    buf_end(&s->l.out);
-    struct str *uris = f ? arena_alloc(a, s->l.n_uris * sizeof(*uris)) : NULL;
+    pthread_mutex_lock(&sv->m2s->lock);
+    list_remove(&l->link);
+    pthread_mutex_unlock(&sv->m2s->lock);
+    wakeup_mute(l->wakeup);
+    wakeup_unref(l->wakeup);
+    buf_end(&l->out);
+    struct str *uris = f ? arena_alloc(a, l->n_uris * sizeof(*uris)) : NULL;
     if (uris) {
-        *f = (struct farewell){s->sv, a, s->l.live, uris, s->l.n_uris};
-        for (size_t i = 0; i < s->l.n_uris; i++)
-            uris[i] = arena_dup(a, s->l.uris[i]);
-        if (fiber_start(s->sv->loop, farewell_fiber, f, NULL, NULL))
+        *f = (struct farewell){sv, a, l->live, uris, l->n_uris};
+        for (size_t i = 0; i < l->n_uris; i++)
+            uris[i] = arena_dup(a, l->uris[i]);
+        if (fiber_start(sv->loop, farewell_fiber, f, NULL, NULL))
             return;
     }
     arena_end(a);
-    m2s_live_unref(s->l.live);
+    m2s_live_unref(l->live);
+}
+
+static void on_close(void *arg)
+{
+    struct listening *s = arg;
+    m2s_listen_leave(&s->l, s->sv);
 }
 
 /* ---- the request ---- */
@@ -152,6 +163,20 @@ static void on_close(void *arg)
 static bool is_true(struct str raw)
 {
     return !str_is_absent(raw) && jscan_type(raw) == JTYPE_TRUE;
+}
+
+bool m2s_listen_add(struct m2s_listen *l, struct m2s_link *k, struct arena *a, struct str raw,
+                    struct err *e)
+{
+    struct str own = arena_dup(a, raw);
+    if (str_is_absent(own))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!m2s_subscribe(l->live, k, own, e))
+        return false;
+    pthread_mutex_lock(&l->live->table->lock); /* it may be listening already */
+    l->uris[l->n_uris++] = own;
+    pthread_mutex_unlock(&l->live->table->lock);
+    return true;
 }
 
 /* Those that the server accepts, of what the client asks for. */
@@ -171,9 +196,7 @@ static bool resources_subscribe(struct proxied *p, struct m2s_listen *l, struct 
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     for (jscan_iter(&it, list); jscan_next(&it);) {
         struct err refusal;
-        if (m2s_subscribe(l->live, k, it.value, &refusal))
-            l->uris[l->n_uris++] = arena_dup(p->a, it.value);
-        else if (refusal.code == ERR_CANCELLED)
+        if (!m2s_listen_add(l, k, p->a, it.value, &refusal) && refusal.code == ERR_CANCELLED)
             break;
     }
     return true;

@@ -58,6 +58,7 @@ static void session_set_locked(struct m2s_live *l, struct str id)
         memcpy(l->session_id, id.p, n);
     l->session_id[n] = '\0';
     l->level = -1;
+    l->is_renewed = !list_is_empty(&l->listens);
     l->generation++;
     l->stream = M2S_STREAM_NONE;
     LIST_FOR(pos, &l->calls)
@@ -284,6 +285,16 @@ static void resubscribe(struct streaming *s)
     pthread_mutex_unlock(&l->table->lock);
 }
 
+/* A call may have been the first to open the new session. */
+static bool renewed_take(struct m2s_live *l)
+{
+    pthread_mutex_lock(&l->table->lock);
+    bool is_renewed = l->is_renewed;
+    l->is_renewed = false;
+    pthread_mutex_unlock(&l->table->lock);
+    return is_renewed;
+}
+
 /* One GET. False: no more of them. */
 static bool stream_once(struct streaming *s, struct err *e)
 {
@@ -321,7 +332,7 @@ static bool stream_once(struct streaming *s, struct err *e)
         stream_state(s, M2S_STREAM_REFUSED);
         return false;
     }
-    if (s->was_open || is_other)
+    if (renewed_take(s->live) || s->was_open || is_other)
         resubscribe(s);
     s->was_open = true;
     stream_state(s, M2S_STREAM_OPEN);

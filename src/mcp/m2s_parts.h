@@ -160,6 +160,7 @@ struct m2s_live {
     struct map *uris; /* what is subscribed -> how often, as a pointer-sized number */
     int level;        /* set at the server; -1: none */
     enum m2s_stream stream;
+    bool is_renewed;     /* the session is another one; it knows of no subscription yet */
     bool is_late;        /* the stream that is being opened */
     int generation;      /* of the stream: one for an earlier session ends */
     struct list waiters; /* for the stream's first answer */
@@ -186,11 +187,18 @@ struct m2s_listen {
     bool tools, prompts, resources;
     struct str *uris;
     size_t n_uris;
-    struct str id;         /* raw: the subscription's */
-    struct buf out;        /* events that wait for the loop's thread */
-    struct wakeup *wakeup; /* home thread: m2s_listen_flush */
+    struct str id;         /* raw: the subscription's; absent: it has no stream of its own */
+    struct buf out;        /* what waits for the loop's thread: events, or the raw URIs of updated
+                              resources, a line each */
+    struct wakeup *wakeup; /* home thread: takes `out` */
 };
 bool m2s_listen(struct proxied *p, struct err *e) must_use;
+/* Ends its part in the live record, in the background where the server has to be told. On its own
+ * thread; the caller frees what holds it. */
+void m2s_listen_leave(struct m2s_listen *l, struct services *sv);
+/* Subscribes to raw, a JSON string; it joins l->uris, which has the room. False: refused. */
+bool m2s_listen_add(struct m2s_listen *l, struct m2s_link *k, struct arena *a, struct str raw,
+                    struct err *e) must_use;
 /* Appends an event for it if it wants it. With the lock held. */
 void m2s_listen_offer(struct m2s_listen *l, const struct rpc_message *m);
 /* After a gap: everything may have changed. With the lock held. */
@@ -198,6 +206,10 @@ void m2s_listen_offer_all(struct m2s_listen *l);
 /* One URI more or less; the server is asked when it is the first or the last. False: refused. */
 bool m2s_subscribe(struct m2s_live *l, struct m2s_link *k, struct str uri, struct err *e) must_use;
 void m2s_unsubscribe(struct m2s_live *l, struct m2s_link *k, struct str uri);
+
+/* ---- an aggregate's subscriptions (m2s_hear.c) ---- */
+
+void m2s_hearings_end(struct services *sv);
 
 /* ---- the client's side ---- */
 

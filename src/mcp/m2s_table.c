@@ -67,6 +67,7 @@ void m2s_stop(struct services *sv)
             fiber_cancel(f->fiber); /* only makes it runnable */
     }
     pthread_mutex_unlock(&sv->m2s->lock);
+    m2s_hearings_end(sv);
 }
 
 /* ---- calls ---- */

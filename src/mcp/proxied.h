@@ -34,8 +34,9 @@ enum method_kind {
 
 /* The aggregate (mcp/aggregate.h) through which a message came: how its answer names things. */
 struct proxied_view {
-    struct str server;     /* the connection's slug, which URIs carry there */
-    struct str virtual_id; /* vs_..., or absent */
+    struct str server;           /* the connection's slug, which URIs carry there */
+    struct str virtual_id;       /* vs_..., or absent */
+    struct str task, task_given; /* what the message is about: its id there, and raw as given */
 };
 
 struct proxied {
@@ -103,6 +104,12 @@ bool proxied_connect(struct proxied *p, struct err *e);
 /* ---- proxied_view.c ---- */
 /* The URIs of a whole response as the aggregate shows them. Unchanged without a view. */
 bool proxied_view_response(struct proxied *p, struct str *response, struct err *e) must_use;
+/* A task's id as the aggregate gives it to this client, and back: sealed to principal and
+ * aggregate, with the connection that the task runs at. raw: a JSON string. STR_NONE: no memory, or
+ * too long; false: no such id. */
+struct str proxied_view_task(const struct proxied *p, struct str raw) must_use;
+bool proxied_view_task_open(const struct proxied *p, struct str raw, struct str *connection_id,
+                            struct str *task) must_use;
 /* One URI, raw JSON in and out. STR_NONE: no memory, or it cannot be shown there. */
 struct str proxied_view_uri(const struct proxied *p, struct arena *a, struct str raw) must_use;
 

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "io/fiber.h"
 #include "io/sse.h"
+#include "mcp/aggregate.h"
 #include "mcp/batch.h"
 #include "mcp/inflight.h"
 #include "mcp/m2s.h"
@@ -119,6 +120,8 @@ static bool pass_once(struct proxied *p, struct err *e)
     bool is_answered = false;
     if (!choose_era(p, e))
         return false;
+    if (p->client && p->view && aggregate_is_subscription(p->in.msg.method))
+        return aggregate_subscription(p, e);
     if (p->client && p->era == ERA_STATELESS)
         return s2m_call(p, e);
     if (p->in.era == ERA_STATELESS && p->era == ERA_SESSION && !m2s_request(p, &is_answered, e))
@@ -184,11 +187,31 @@ static bool limits_enter(struct proxied *p, struct err *e)
     return false;
 }
 
+/* The server refuses our token before it says what it is: a stateless client hears where to mend
+ * that. */
+static bool discover_anyway(struct proxied *p, struct err *e)
+{
+    return str_eq(p->in.msg.method, STR("server/discover")) && !p->is_stream_open &&
+           proxied_connect_waits(p, e);
+}
+
+/* A server over stdio sees no headers: what a stateless client repeats in them is compared in its
+ * place (MCP 2026-07-28, "Mcp-Param-*"). */
+static bool headers_fit(struct proxied *p, struct err *e)
+{
+    if (p->kind != METHOD_TOOL_CALL || p->in.era != ERA_STATELESS || p->view ||
+        !str_eq(p->entry->conn.transport, STR("stdio")))
+        return true;
+    struct str name = p->tool ? p->tool->name : p->in.msg.name_text;
+    return s2m_params_match(p->a, registry_definition(p->sv, p->a, p->entry, name),
+                            p->in.msg.arguments, p->rq, e);
+}
+
 static bool pass_on(struct proxied *p, struct err *e)
 {
     p->is_in_call = true;
     if (!proxied_reserve(p, e) || !proxied_connect_read(p, e) || !proxied_decide(p, e) ||
-        !limits_enter(p, e))
+        !headers_fit(p, e) || !limits_enter(p, e))
         return false;
     if (!credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
         return proxied_connect_waits(p, e);
@@ -198,7 +221,7 @@ static bool pass_on(struct proxied *p, struct err *e)
     case RPC_RESPONSE:
         return proxied_response(p, e);
     default:
-        return pass_request(p, e);
+        return pass_request(p, e) || discover_anyway(p, e);
     }
 }
 
@@ -221,6 +244,7 @@ static int failure_status(const struct proxied *p, const struct err *e)
     case ERR_UNAUTHENTICATED:
     case ERR_UNSUPPORTED_VERSION:
     case ERR_BAD_REQUEST:
+    case ERR_HEADER_MISMATCH:
     case ERR_RATE_LIMITED:
         return 0;
     case ERR_METHOD_NOT_FOUND:

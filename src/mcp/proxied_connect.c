@@ -2,12 +2,14 @@
  * understands. Source: MCP 2025-11-25 elicitation (URL mode, -32042), 2026-07-28 input_required;
  * reference C6. */
 #include "auth/downstream/access.h"
+#include "auth/downstream/discover.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "json/jout.h"
 #include "json/jscan.h"
 #include "mcp/client_sessions.h"
 #include "mcp/m2s_caps.h"
+#include "mcp/m2s_result.h"
 #include "mcp/s2m.h"
 #include "store/connection_tools.h"
 
@@ -115,6 +117,31 @@ static bool tools_answer(struct proxied *p, struct err *e)
            proxied_finish(p, &r, 200, e);
 }
 
+/* Many stateless clients do nothing before server/discover, and say nothing of why it failed. */
+static bool discover_answer(struct proxied *p, struct err *e)
+{
+    const struct connection *conn = &p->entry->conn;
+    struct str slug = rpc_quote(p->a, conn->slug), title = rpc_quote(p->a, conn->name),
+               why = rpc_quote(p->a, str_c(e->msg)), result;
+    struct buf text;
+    if (str_is_absent(slug) || str_is_absent(title) || str_is_absent(why))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    struct str hello = arena_printf(p->a,
+                                    "{\"capabilities\":{\"tools\":{}},\"instructions\":%.*s,"
+                                    "\"serverInfo\":{\"name\":%.*s,\"title\":%.*s,"
+                                    "\"version\":\"0\"}}",
+                                    STR_FMT(why), STR_FMT(slug), STR_FMT(title));
+    if (str_is_absent(hello) || !m2s_discover(p->a, hello, &result, e))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    buf_init(&text, LIMIT_BODY_FORM);
+    rpc_write_result(&text, p->in.msg.id, result);
+    struct str body = buf_ok(&text) ? arena_dup(p->a, buf_str(&text)) : STR_NONE;
+    buf_end(&text);
+    return str_is_absent(body)
+               ? err_set(e, ERR_UNAVAILABLE, "out of memory")
+               : proxied_record(p, "ok", NULL, body.n, e) && proxied_send(p, body, 200, e);
+}
+
 static bool session_waits(struct proxied *p, struct err *e)
 {
     if (p->in.msg.kind == RPC_NOTIFICATION)
@@ -126,14 +153,37 @@ static bool session_waits(struct proxied *p, struct err *e)
     return is_ours && s2m_request(p, e);
 }
 
+/* Without an address yet: the server has refused what we have. */
+static void say_where(struct proxied *p, struct err *e)
+{
+    const struct connection *conn = &p->entry->conn;
+    struct str owner = str_eq(conn->credential_scope, STR("user")) ? p->caller->user_id : STR("");
+    if (str_find(str_c(e->msg), STR("/oauth/connect/")) == SIZE_MAX)
+        downstream_needs_person(p->sv, conn, owner,
+                                "the server wants another authorization for this", e);
+}
+
+/* Where Tulle has authorized itself, no person can mend it. */
+static bool is_for_person(struct proxied *p, const struct err *e)
+{
+    struct downstream_settings settings;
+    struct err ignored;
+    return e->code == ERR_UPSTREAM_AUTH && str_eq(p->entry->conn.auth, STR("oauth")) &&
+           downstream_settings_read(p->a, &p->entry->conn, &settings, &ignored) &&
+           !settings.is_machine;
+}
+
 bool proxied_connect_waits(struct proxied *p, struct err *e)
 {
-    if (e->code != ERR_UPSTREAM_AUTH || !str_eq(p->entry->conn.auth, STR("oauth")))
+    if (!is_for_person(p, e))
         return false;
+    say_where(p, e);
     if (p->kind == METHOD_INITIALIZE && p->in.era == ERA_SESSION && !p->view)
         return s2m_initialize_waiting(p, str_c(e->msg), e);
     if (p->kind == METHOD_LIST_TOOLS && str_is_absent(p->in.msg.cursor))
         return tools_answer(p, e);
+    if (p->in.era == ERA_STATELESS && str_eq(p->in.msg.method, STR("server/discover")) && !p->view)
+        return discover_answer(p, e);
     return p->client && !p->view && session_waits(p, e);
 }
 
@@ -233,15 +283,10 @@ static void answer_write(struct proxied *p, struct str url, struct str message, 
 
 bool proxied_connect(struct proxied *p, struct err *e)
 {
-    if (e->code != ERR_UPSTREAM_AUTH || !p->entry || p->in.msg.kind != RPC_REQUEST ||
-        !str_eq(p->entry->conn.auth, STR("oauth")))
+    if (!p->entry || p->in.msg.kind != RPC_REQUEST || !is_for_person(p, e))
         return false;
-    const struct connection *conn = &p->entry->conn;
-    struct str owner = str_eq(conn->credential_scope, STR("user")) ? p->caller->user_id : STR("");
-    if (str_find(str_c(e->msg), STR("/oauth/connect/")) == SIZE_MAX)
-        downstream_needs_person(p->sv, conn, owner,
-                                "the server wants another authorization for this", e);
-    struct str url = downstream_connect_url(p->sv, p->a, conn);
+    say_where(p, e);
+    struct str url = downstream_connect_url(p->sv, p->a, &p->entry->conn);
     struct buf out;
     buf_init(&out, LIMIT_BODY_FORM);
     if (!str_is_absent(url))

@@ -1,5 +1,6 @@
 /* Answers of one server as an aggregate shows them: every URI carries its server. */
 #include "base/limits.h"
+#include "crypto/keyring.h"
 #include "json/jout.h"
 #include "json/jscan.h"
 #include "mcp/aggregate_names.h"
@@ -101,6 +102,91 @@ static void resources_edit(const struct proxied *p, struct str contents, struct 
         uri_edit(p, it.value, edits);
 }
 
+/* ---- tasks (MCP 2025-11-25, Tasks; the extension of 2026-07-28) ---- */
+
+#define TASK_PURPOSE "mcp-task"
+enum { TASK_MAX = 4096 };
+
+static struct str task_aad(const struct proxied *p)
+{
+    struct str where = p->view->virtual_id;
+    return arena_printf(p->a, "%.*s|%.*s", STR_FMT(p->caller->principal),
+                        STR_FMT(str_is_absent(where) ? STR("hub") : where));
+}
+
+struct str proxied_view_task(const struct proxied *p, struct str raw)
+{
+    struct str task, sealed = STR_NONE;
+    struct buf out;
+    if (jscan_type(raw) != JTYPE_STRING || !jscan_string(p->a, raw, &task))
+        return STR_NONE;
+    struct str plain = arena_printf(p->a, "%.*s|%.*s", STR_FMT(p->entry->conn.id), STR_FMT(task));
+    buf_init(&out, TASK_MAX);
+    if (!str_is_absent(plain) &&
+        keyring_seal(p->sv->keys, STR(TASK_PURPOSE), task_aad(p), plain, &out) && buf_ok(&out))
+        sealed = rpc_quote(p->a, buf_str(&out));
+    buf_end(&out);
+    return sealed;
+}
+
+bool proxied_view_task_open(const struct proxied *p, struct str raw, struct str *connection_id,
+                            struct str *task)
+{
+    struct str sealed, rest = STR_NONE;
+    struct buf plain;
+    buf_init(&plain, TASK_MAX);
+    if (!str_is_absent(raw) && jscan_type(raw) == JTYPE_STRING &&
+        jscan_string(p->a, raw, &sealed) &&
+        keyring_open(p->sv->keys, STR(TASK_PURPOSE), task_aad(p), sealed, &plain))
+        rest = arena_dup(p->a, buf_str(&plain));
+    buf_end(&plain);
+    bool is_open = str_next(&rest, '|', connection_id);
+    *task = rest;
+    return is_open;
+}
+
+/* The task that was asked about keeps the id that the client knows: each sealed one differs. */
+static void task_edit(const struct proxied *p, struct str raw, struct edits *edits)
+{
+    struct str task;
+    if (str_is_absent(raw) || jscan_type(raw) != JTYPE_STRING)
+        return;
+    bool is_same = !str_is_absent(p->view->task) && jscan_string(p->a, raw, &task) &&
+                   str_eq(task, p->view->task);
+    struct str shown = is_same ? p->view->task_given : proxied_view_task(p, raw);
+    if (str_is_absent(shown))
+        edits->failed = true;
+    else
+        edit_add(edits, raw, shown);
+}
+
+/* Of a result: a call that goes on as a task, what is said of one, what came of one. */
+static void tasks_edit(const struct proxied *p, struct str result, struct edits *edits)
+{
+    struct jwant wants[] = {{.name = STR("taskId")},
+                            {.name = STR("task")},
+                            {.name = STR("resultType")},
+                            {.name = STR("result")},
+                            {.name = STR("_meta")}};
+    struct err ignored;
+    bool is_about = str_starts(p->in.msg.method, STR("tasks/"));
+    if ((!is_about && p->kind != METHOD_TOOL_CALL) ||
+        !jscan_object(result, wants, ARRAY_LEN(wants), &ignored))
+        return;
+    struct str type = wants[2].value;
+    if (is_about || (!str_is_absent(type) && jscan_string_eq(type, STR("task"))))
+        task_edit(p, wants[0].value, edits);
+    if (!is_about) {
+        task_edit(p, jscan_member(wants[1].value, STR("taskId")), edits);
+        return;
+    }
+    struct str related = jscan_member(wants[4].value, STR("io.modelcontextprotocol/related-task"));
+    task_edit(p, jscan_member(related, STR("taskId")), edits);
+    struct str content = jscan_member(wants[3].value, STR("content"));
+    if (!str_is_absent(content))
+        contents_edit(p, content, edits);
+}
+
 bool proxied_view_response(struct proxied *p, struct str *response, struct err *e)
 {
     struct jwant top[] = {{.name = STR("result")}};
@@ -111,7 +197,9 @@ bool proxied_view_response(struct proxied *p, struct str *response, struct err *
     if (!jscan_object(*response, top, 1, &ignored) || str_is_absent(top[0].value) ||
         !jscan_object(top[0].value, wants, ARRAY_LEN(wants), &ignored))
         return true; /* an error, or nothing that this program knows */
-    if (p->kind == METHOD_TOOL_CALL && !str_is_absent(wants[0].value))
+    tasks_edit(p, top[0].value, &edits);
+    bool is_tool = p->kind == METHOD_TOOL_CALL || str_eq(p->in.msg.method, STR("tasks/result"));
+    if (is_tool && !str_is_absent(wants[0].value))
         contents_edit(p, wants[0].value, &edits);
     bool is_list = !str_is_absent(wants[1].value) && jscan_type(wants[1].value) == JTYPE_ARRAY;
     if (p->kind == METHOD_RESOURCE && is_list)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/map.h"
@@ -17,6 +18,13 @@ struct registry_cache {
     uint64_t epoch;
 };
 
+/* What a called tool was defined as. One allocation. */
+struct kept_definition {
+    int64_t read_at; /* monotonic ms */
+    struct str hash, text;
+    char bytes[];
+};
+
 static void entry_release(void *arg)
 {
     struct registry_entry *entry = arg;
@@ -25,6 +33,7 @@ static void entry_release(void *arg)
     map_free(entry->tools, NULL);
     map_free(entry->tools_renamed, NULL);
     map_free(entry->credentials, NULL);
+    map_free(entry->definitions, free);
     arena_end(entry->keep);
     free(entry);
 }
@@ -90,7 +99,9 @@ static struct registry_entry *entry_new(void)
     entry->tools = map_new();
     entry->tools_renamed = map_new();
     entry->credentials = map_new();
-    if (entry->keep && entry->tools && entry->tools_renamed && entry->credentials)
+    entry->definitions = map_new();
+    if (entry->keep && entry->tools && entry->tools_renamed && entry->credentials &&
+        entry->definitions)
         return entry;
     entry_release(entry);
     return NULL;
@@ -198,6 +209,61 @@ void registry_tools_note(struct registry_entry *entry, const struct connection_t
 {
     for (size_t i = 0; i < n; i++)
         tool_note(entry, &tools[i]);
+}
+
+static bool definition_drop(struct str name unused_arg, void *value, void *arg unused_arg)
+{
+    free(value);
+    return true;
+}
+
+void registry_definition_forget(struct registry_entry *entry, struct str name)
+{
+    struct kept_definition *kept = map_take(entry->definitions, name);
+    if (kept)
+        entry->definitions_bytes -= kept->text.n;
+    free(kept);
+}
+
+static void definition_keep(struct registry_entry *entry, const struct connection_tool *tool)
+{
+    struct kept_definition *kept = malloc(sizeof(*kept) + tool->hash.n + tool->definition.n);
+    registry_definition_forget(entry, tool->name);
+    if (!kept || tool->definition.n > LIMIT_DEFINITIONS_KEPT) {
+        free(kept); /* it is read again */
+        return;
+    }
+    if (entry->definitions_bytes + tool->definition.n > LIMIT_DEFINITIONS_KEPT) {
+        map_each(entry->definitions, definition_drop, NULL);
+        entry->definitions_bytes = 0;
+    }
+    kept->read_at = clock_mono_ms();
+    memcpy(kept->bytes, tool->hash.p, tool->hash.n);
+    memcpy(kept->bytes + tool->hash.n, tool->definition.p, tool->definition.n);
+    kept->hash = (struct str){kept->bytes, tool->hash.n};
+    kept->text = (struct str){kept->bytes + tool->hash.n, tool->definition.n};
+    if (map_set(entry->definitions, tool->name, kept, NULL))
+        entry->definitions_bytes += kept->text.n;
+    else
+        free(kept);
+}
+
+struct str registry_definition(struct services *sv, struct arena *a, struct registry_entry *entry,
+                               struct str name)
+{
+    const struct kept_definition *kept = map_get(entry->definitions, name);
+    const struct connection_tool *known = map_get(entry->tools, name);
+    struct connection_tool tool;
+    struct err ignored;
+    if (kept && clock_mono_ms() - kept->read_at < LIMIT_DEFINITION_MS && known &&
+        str_eq(known->hash, kept->hash))
+        return arena_dup(a, kept->text);
+    if (!connection_tools_get(sv->db, a, entry->conn.org_id, entry->conn.id, name, &tool, &ignored))
+        return STR_NONE;
+    tool_note(entry, &tool);
+    if (!str_is_absent(tool.hash) && !str_is_absent(tool.definition))
+        definition_keep(entry, &tool);
+    return tool.definition;
 }
 
 enum effect registry_tool_effect(const struct connection_tool *tool)

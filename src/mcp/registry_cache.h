@@ -32,6 +32,8 @@ struct registry_entry {
     struct map *tools;         /* name as the server gave it -> const struct connection_tool * */
     struct map *tools_renamed; /* new name -> the same */
     struct map *credentials; /* user id ("" the organization's) -> const struct credential_row * */
+    struct map *definitions; /* of called tools, by the server's names; see registry_definition */
+    size_t definitions_bytes;
     int64_t tools_asked_at; /* clock_mono_ms of the last tools/list for a tool that was not known */
     int refs;
 };
@@ -56,6 +58,13 @@ const struct connection_tool *registry_tool_as_seen(const struct registry_entry 
  * memory stays news. */
 void registry_tools_note(struct registry_entry *entry, const struct connection_tool *tools,
                          size_t n);
+/* How a tool is defined, as the store knows it. Kept for LIMIT_DEFINITION_MS at most, and not
+ * beyond a registry_tools_note that says otherwise. Copied into the arena; absent: not known. Waits
+ * on a miss. */
+struct str registry_definition(struct services *sv, struct arena *a, struct registry_entry *entry,
+                               struct str name);
+/* The store may know another one by now. */
+void registry_definition_forget(struct registry_entry *entry, struct str name);
 /* Its mark as the policy wants it. */
 enum effect registry_tool_effect(const struct connection_tool *tool);
 

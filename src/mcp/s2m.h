@@ -52,6 +52,10 @@ bool s2m_tool_is_valid(struct arena *a, struct str definition);
 /* Mcp-Param-* headers for the arguments of a call. ERR_INVALID: more than LIMIT_PARAM_HEADERS. */
 bool s2m_params(struct arena *a, struct str definition, struct str arguments,
                 struct http_header *headers, size_t *n, struct err *e) must_use;
+/* Do a request's headers repeat the arguments as this tool wants it? For servers that see no
+ * headers; headers of arguments that are not there are not judged. ERR_HEADER_MISMATCH. */
+bool s2m_params_match(struct arena *a, struct str definition, struct str arguments,
+                      const struct http_request *rq, struct err *e) must_use;
 
 /* ---- s2m_project.c ---- */
 

@@ -20,14 +20,9 @@ enum step {
 
 /* ---- the called tool ---- */
 
-static void definition_get(struct proxied *p, struct str name)
+static struct str called_name(const struct proxied *p)
 {
-    struct connection_tool tool;
-    struct err ignored;
-    p->definition = STR_NONE;
-    if (connection_tools_get(p->sv->db, p->a, p->entry->conn.org_id, p->entry->conn.id, name, &tool,
-                             &ignored))
-        p->definition = tool.definition;
+    return p->tool ? p->tool->name : p->in.msg.name_text;
 }
 
 /* Asks the server for its tools, as it says that ours are not its own, or we know none. */
@@ -38,7 +33,8 @@ static bool definition_fetch(struct proxied *p)
     p->entry->tools_asked_at = clock_mono_ms();
     if (!upstream_tools(p->sv, p->a, &p->entry->conn, p->caller, &tools, &ignored))
         return false;
-    definition_get(p, p->tool ? p->tool->name : p->in.msg.name_text);
+    registry_definition_forget(p->entry, called_name(p));
+    p->definition = registry_definition(p->sv, p->a, p->entry, called_name(p));
     return !str_is_absent(p->definition);
 }
 
@@ -48,7 +44,7 @@ static void definition_find(struct proxied *p)
 {
     if (p->kind != METHOD_TOOL_CALL)
         return;
-    definition_get(p, p->tool ? p->tool->name : p->in.msg.name_text);
+    p->definition = registry_definition(p->sv, p->a, p->entry, called_name(p));
     bool may_ask = p->entry->tools_asked_at == 0 ||
                    clock_mono_ms() - p->entry->tools_asked_at > TOOLS_ASKED_MS;
     if (str_is_absent(p->definition) && may_ask)
@@ -138,7 +134,15 @@ static bool exchange_run(struct proxied *p, const struct s2m_round *round,
         return false;
     if (kind == UPSTREAM_EVENTS)
         p->is_streaming = p->in.accepts_sse;
-    return upstream_reply_read(p->a, x, &head, p->hop_id, LIMIT_ANSWER_HELD, &listener, r, e);
+    if (upstream_reply_read(p->a, x, &head, p->hop_id, LIMIT_ANSWER_HELD, &listener, r, e))
+        return true;
+    return e->code != ERR_TOO_LARGE
+               ? false
+               : err_set(
+                     e, ERR_TOO_LARGE,
+                     "the server's answer is larger than %d bytes, the most that can be translated "
+                     "for a client of the session era",
+                     (int)LIMIT_ANSWER_HELD);
 }
 
 /* ---- what came of it ---- */

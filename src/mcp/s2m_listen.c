@@ -38,6 +38,9 @@ struct listen {
     struct fiber *opening; /* the fiber that waits for the acknowledgement, or NULL */
     struct loop_task stop; /* posted once, when the session lets go of this */
     struct str wanted_uri; /* while opening: must be honoured; absent: none */
+    struct str *asked;     /* while opening: the URIs that this stream is to be about */
+    size_t n_asked;
+    uint64_t turn; /* in which they were read */
     bool is_uri_honoured;
     bool is_acknowledged, has_ended; /* this stream */
     bool is_useless;                 /* the server acknowledged nothing */
@@ -102,22 +105,37 @@ static bool is_true(struct str value)
     return !str_is_absent(value) && jscan_type(value) == JTYPE_TRUE;
 }
 
+static bool is_in(struct str uris, struct str uri, struct arena *a)
+{
+    struct jiter it;
+    struct str one;
+    if (!str_is_absent(uris) && jscan_type(uris) == JTYPE_ARRAY)
+        for (jscan_iter(&it, uris); jscan_next(&it);)
+            if (jscan_string(a, it.value, &one) && str_eq(one, uri))
+                return true;
+    return false;
+}
+
+/* What the server does not honour is not subscribed to: an aggregate's client is told so. What came
+ * after the question is asked for by another stream. */
+static void branch_trim(struct listen *l, struct arena *a, struct str honoured)
+{
+    for (size_t i = 0; client_session_is_branch(l->session) && i < l->n_asked; i++)
+        if (!is_in(honoured, l->asked[i], a))
+            client_session_unsubscribe(l->session, l->asked[i]);
+}
+
 static void acknowledged(struct listen *l, struct arena *a, const struct rpc_message *m)
 {
     struct str honoured = jscan_member(m->params, STR("notifications"));
     struct str uris = jscan_member(honoured, STR("resourceSubscriptions"));
-    struct jiter it;
-    bool has_uris = false;
     unsigned now = 0;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         now |= is_true(jscan_member(honoured, kinds[i].kind)) ? 1U << i : 0;
-    if (!str_is_absent(uris) && jscan_type(uris) == JTYPE_ARRAY)
-        for (jscan_iter(&it, uris); jscan_next(&it);) {
-            struct str uri;
-            has_uris = true;
-            if (jscan_string(a, it.value, &uri) && str_eq(uri, l->wanted_uri))
-                l->is_uri_honoured = true;
-        }
+    bool has_uris = !str_is_absent(uris) && jscan_type(uris) == JTYPE_ARRAY &&
+                    str_trim(str_slice(uris, 1, uris.n - 2)).n > 0;
+    l->is_uri_honoured = !str_is_absent(l->wanted_uri) && is_in(uris, l->wanted_uri, a);
+    branch_trim(l, a, uris);
     l->heard |= now;
     l->is_useless = now == 0 && !has_uris;
     l->is_acknowledged = true;
@@ -204,8 +222,11 @@ static bool body_write(struct listen *l, struct arena *a, struct str id, struct 
     size_t n;
     struct str offered = client_session_hello(l->session)->offered;
     struct str stamp = s2m_stamp(a, l->session, false);
+    l->turn = client_session_turn(l->session);
     if (!client_session_uris(l->session, a, &uris, &n, e))
         return false;
+    l->asked = uris;
+    l->n_asked = n;
     struct buf out;
     struct jout j;
     buf_init(&out, LIMIT_BODY_MCP);
@@ -254,7 +275,7 @@ static bool acknowledgement_wait(struct listen *l, struct err *e)
                    STR_FMT(str_slice(l->wanted_uri, 0, 120)));
 }
 
-static bool stream_open(struct listen *l, struct arena *a, struct err *e)
+static bool stream_begin(struct listen *l, struct arena *a, struct err *e)
 {
     const struct client_who *who = client_session_who(l->session);
     struct registry_entry *entry;
@@ -284,6 +305,14 @@ static bool stream_open(struct listen *l, struct arena *a, struct err *e)
         (head.status == 200 && upstream_body_kind(&head) != UPSTREAM_EVENTS))
         return err_set(e, ERR_METHOD_NOT_FOUND, "the server has no stream of notifications");
     return upstream_status_check(&head, false, e) && acknowledgement_wait(l, e);
+}
+
+static bool stream_open(struct listen *l, struct arena *a, struct err *e)
+{
+    bool is_open = stream_begin(l, a, e);
+    l->asked = NULL; /* in the arena */
+    l->n_asked = 0;
+    return is_open;
 }
 
 /* ---- while it is open, and after ---- */
@@ -437,9 +466,11 @@ bool s2m_listen(struct services *sv, struct arena *a, struct client_session *s,
         listen_free(l);
         return false;
     }
-    run(l);
     l->is_attached = true;
-    (void)client_session_attach(s, let_go, l);
+    if (client_session_attach_in_turn(s, let_go, l, l->turn))
+        run(l);
+    else
+        listen_free(l); /* one that asked later is there already, for these as well */
     return true;
 }
 

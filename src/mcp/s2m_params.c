@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "json/jscan.h"
+#include "mcp/inbound.h"
 #include "mcp/s2m.h"
 #include "mcp/upstream_send.h"
 
@@ -175,4 +176,33 @@ bool s2m_params(struct arena *a, struct str definition, struct str arguments,
     *n = c.n;
     return !c.is_over || err_set(e, ERR_INVALID, "the tool wants more than %d Mcp-Param headers",
                                  (int)LIMIT_PARAM_HEADERS);
+}
+
+static bool is_repeated(struct arena *a, const struct http_header *wanted,
+                        const struct http_request *rq)
+{
+    struct str given, argument;
+    return http_request_header_count(rq, wanted->name) == 1 &&
+           inbound_header_decode(a, str_trim(http_request_header(rq, wanted->name)), &given) &&
+           inbound_header_decode(a, wanted->value, &argument) && str_eq(given, argument);
+}
+
+bool s2m_params_match(struct arena *a, struct str definition, struct str arguments,
+                      const struct http_request *rq, struct err *e)
+{
+    size_t n;
+    if (str_is_absent(definition) || str_find(definition, STR(ANNOTATION)) == SIZE_MAX ||
+        !s2m_tool_is_valid(a, definition))
+        return true;
+    struct http_header *wanted = arena_alloc(a, LIMIT_PARAM_HEADERS * sizeof(*wanted));
+    if (!wanted)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (!s2m_params(a, definition, arguments, wanted, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!is_repeated(a, &wanted[i], rq))
+            return err_set(e, ERR_HEADER_MISMATCH,
+                           "%.*s does not repeat the argument that the tool wants in it",
+                           STR_FMT(str_slice(wanted[i].name, 0, 80)));
+    return true;
 }

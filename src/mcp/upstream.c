@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "io/fiber.h"
+#include "json/jscan.h"
 #include "mcp/channel.h"
 #include "mcp/hop_id.h"
 #include "mcp/upstream_era.h"
@@ -18,7 +19,8 @@ static struct str principal_of(struct arena *a, const struct connection *conn,
                                const struct upstream_ask *ask)
 {
     const struct caller *caller = ask->caller;
-    bool is_list = str_ends(ask->method, STR("/list"));
+    bool is_list =
+        str_ends(ask->method, STR("/list")) || str_eq(ask->method, STR("server/discover"));
     if (caller && (!is_list || str_eq(conn->credential_scope, STR("user"))))
         return caller->principal;
     return arena_printf(a, "%.*s||", STR_FMT(conn->org_id));
@@ -137,6 +139,32 @@ bool upstream_ask(struct services *sv, struct arena *a, const struct upstream_as
             return false;
         upstream_era_forget(entry); /* upgraded, or set back: never accepted */
     }
+}
+
+bool upstream_capabilities(struct services *sv, struct arena *a, const struct connection *conn,
+                           const struct caller *caller, struct str *out, struct err *e)
+{
+    struct upstream_ask ask = {.conn = conn,
+                               .caller = caller,
+                               .method = STR("server/discover"),
+                               .timeout_ms = LIMIT_PROBE_MS};
+    struct upstream_reply reply = {0};
+    struct upstream_session session = {0};
+    struct registry_entry *entry;
+    auto_free(credential_end) struct credential cred = {0};
+    enum era era;
+    if (!registry_get(sv, a, conn->org_id, conn->id, &entry, e) ||
+        !credential_load(sv, a, entry, caller ? caller->user_id : STR(""), &cred, e) ||
+        !upstream_era_find(sv, a, entry, &cred, &era, NULL, e))
+        return false;
+    struct pool_who who = {.principal = principal_of(a, &entry->conn, &ask)};
+    bool is_known = era == ERA_STATELESS ? upstream_ask(sv, a, &ask, &reply, e)
+                                         : session_pool_get(sv, a, entry, &cred, &who, &session, e);
+    struct str said = era == ERA_STATELESS ? reply.result : session.initialize;
+    *out = is_known ? jscan_member(said, STR("capabilities")) : STR_NONE;
+    if (str_is_absent(*out) || jscan_type(*out) != JTYPE_OBJECT)
+        *out = STR("{}");
+    return is_known;
 }
 
 void upstream_forget(struct services *sv, struct str org_id, struct str connection_id)

@@ -33,6 +33,11 @@ struct upstream_reply {
 bool upstream_ask(struct services *sv, struct arena *a, const struct upstream_ask *ask,
                   struct upstream_reply *out, struct err *e) must_use;
 
+/* What the server says it can do (initialize, or server/discover), a raw object. Errors as above.
+ */
+bool upstream_capabilities(struct services *sv, struct arena *a, const struct connection *conn,
+                           const struct caller *caller, struct str *out, struct err *e) must_use;
+
 /* All pages of tools/list, raw definitions as a JSON array; records hashes
  * (store/connection_tools.h), tool count and status. */
 bool upstream_tools(struct services *sv, struct arena *a, const struct connection *conn,

@@ -3,6 +3,7 @@
 
 #include "auth/downstream/access.h"
 #include "auth/downstream/discover.h"
+#include "auth/downstream/dpop.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -10,7 +11,7 @@
 #include "mcp/channel.h"
 #include "mcp/upstream_health.h"
 
-enum { HEADERS_OWN = 12, HEADERS_PARAM = LIMIT_PARAM_HEADERS };
+enum { HEADERS_OWN = 13, HEADERS_PARAM = LIMIT_PARAM_HEADERS };
 
 struct header_list {
     struct http_header v[HEADERS_OWN + HEADERS_PARAM + LIMIT_HEADERS_INJECTED];
@@ -98,6 +99,41 @@ static struct str address_build(struct arena *a, const struct upstream_message *
     return arena_printf(a, "%.*s%s%.*s", STR_FMT(url), joint, STR_FMT(m->credential->query));
 }
 
+/* What a proof at this address is about. */
+static struct dpop_request proof_about(const struct upstream_message *m, struct str url)
+{
+    struct str text = secret_reveal(&m->credential->header_text);
+    size_t scheme = CREDENTIAL_DPOP.n;
+    return (struct dpop_request){m->http_method, url, str_slice(text, scheme, text.n - scheme)};
+}
+
+static bool is_bound(const struct upstream_message *m)
+{
+    return m->credential->dpop_key.n > 0;
+}
+
+static bool proof_put(struct header_list *list, struct arena *a, const struct upstream_message *m,
+                      struct str url)
+{
+    const struct dpop_request about = proof_about(m, url);
+    struct str proof = dpop_proof_make(a, secret_reveal(&m->credential->dpop_key), &about);
+    put(list, STR("DPoP"), proof);
+    return !str_is_absent(proof);
+}
+
+bool upstream_proof_refused(struct arena *a, const struct upstream_message *m, struct str url,
+                            const struct http_answer_head *head)
+{
+    struct downstream_challenge says;
+    if (!is_bound(m))
+        return false;
+    const struct dpop_request about = proof_about(m, url);
+    dpop_nonce_keep(a, &about, http_header_get(head->headers, head->n_headers, STR("DPoP-Nonce")));
+    return head->status == 401 && downstream_challenge_of(a, head, &says) &&
+           (str_eq(says.dpop_error, STR("use_dpop_nonce")) ||
+            str_eq(says.dpop_error, STR("invalid_dpop_proof")));
+}
+
 bool upstream_call_build(struct arena *a, const struct upstream_message *m, struct str url,
                          struct http_call *out, struct err *e)
 {
@@ -106,6 +142,8 @@ bool upstream_call_build(struct arena *a, const struct upstream_message *m, stru
     if (!list || str_is_absent(address))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     headers_build(list, a, m);
+    if (is_bound(m) && !proof_put(list, a, m, address))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
     *out = (struct http_call){.method = m->http_method,
                               .url = address,
                               .headers = list->v,
@@ -133,6 +171,23 @@ static struct http_exchange *send_once(struct services *sv, struct arena *a,
     return x;
 }
 
+/* A server that refuses the proof has not taken the message (RFC 9449 sections 7.1 and 9): it gets
+ * another once, with its nonce. */
+static struct http_exchange *send_proven(struct services *sv, struct arena *a,
+                                         const struct upstream_message *m,
+                                         struct http_answer_head *head, bool *is_refused,
+                                         struct err *e)
+{
+    struct http_exchange *x = send_once(sv, a, m, head, e);
+    *is_refused = x && upstream_proof_refused(a, m, m->entry->conn.url, head);
+    if (!*is_refused)
+        return x;
+    http_close(x);
+    x = send_once(sv, a, m, head, e);
+    *is_refused = x && upstream_proof_refused(a, m, m->entry->conn.url, head);
+    return x;
+}
+
 /* A 401 says that the message was not taken: with another token it may be sent once more. A 403 may
  * say what is missing. */
 static struct exchange *send_by_http(struct services *sv, struct arena *a,
@@ -143,19 +198,28 @@ static struct exchange *send_by_http(struct services *sv, struct arena *a,
     struct upstream_message again = *m;
     struct downstream_challenge says;
     struct err ignored;
-    struct http_exchange *x = send_once(sv, a, m, head, e);
+    bool is_proof_refused;
+    struct http_exchange *x = send_proven(sv, a, m, head, &is_proof_refused, e);
     if (!x || m->credential->generation == 0)
         return exchange_of_http(x, e);
-    struct str given = http_header_get(head->headers, head->n_headers, STR("WWW-Authenticate"));
-    if (head->status == 403 && !str_is_absent(given) &&
-        downstream_challenge_read(a, given, &says) && str_eq(says.error, STR("insufficient_scope")))
-        downstream_access_want(sv, a, &m->entry->conn, m->credential->owner, says.scope);
-    if (head->status != 401 || !credential_renew(sv, a, m->entry, m->credential, &fresh, &ignored))
+    if (head->status == 403 && downstream_challenge_of(a, head, &says) &&
+        str_eq(says.error, STR("insufficient_scope")) &&
+        !downstream_access_want(sv, a, &m->entry->conn, m->credential->owner,
+                                m->credential->generation, says.scope)) {
+        http_close(x);
+        err_set(e, ERR_UPSTREAM,
+                "the server says that the token lacks the scope %.*s, which was granted: to "
+                "authorize again would change nothing",
+                STR_FMT(str_slice(says.scope, 0, 200)));
+        return NULL;
+    }
+    if (head->status != 401 || is_proof_refused ||
+        !credential_renew(sv, a, m->entry, m->credential, &fresh, &ignored))
         return exchange_of_http(x, e);
     http_close(x);
     again.credential = &fresh;
-    x = send_once(sv, a, &again, head, e);
-    if (x && head->status == 401)
+    x = send_proven(sv, a, &again, head, &is_proof_refused, e);
+    if (x && head->status == 401 && !is_proof_refused)
         downstream_access_refused(sv, a, &m->entry->conn, fresh.owner, fresh.generation);
     return exchange_of_http(x, e);
 }

@@ -33,6 +33,12 @@ struct str upstream_header_encode(struct arena *a, struct str name) must_use;
 struct exchange *upstream_send(struct services *sv, struct arena *a,
                                const struct upstream_message *m, struct http_answer_head *head,
                                struct err *e) must_use;
+/*
+ * Did an answer refuse the proof of possession of a message, not its token? Then it may be built
+ * and sent once more; the nonce of the answer is kept either way. False without such a credential.
+ */
+bool upstream_proof_refused(struct arena *a, const struct upstream_message *m, struct str url,
+                            const struct http_answer_head *head) must_use;
 /* The HTTP call that a message makes at an address, credential included: for those who send it
  * themselves. It lives in the arena. */
 bool upstream_call_build(struct arena *a, const struct upstream_message *m, struct str url,

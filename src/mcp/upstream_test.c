@@ -117,6 +117,12 @@ static bool test_reach(struct test_run *t, struct registry_entry *entry,
     if (!upstream_call_build(t->arena, &m, entry->conn.url, &call, &e))
         return step_failed(t, "http", began, &e);
     auto_free(http_closep) struct http_exchange *x = http_open(t->sv->http, &call, &head, &e);
+    if (x && upstream_proof_refused(t->arena, &m, entry->conn.url, &head)) {
+        http_close(x);
+        x = upstream_call_build(t->arena, &m, entry->conn.url, &call, &e)
+                ? http_open(t->sv->http, &call, &head, &e)
+                : NULL;
+    }
     upstream_health_note(t->sv, entry, x ? head.status : 0, &e, (clock_mono_us() - began) / 1000);
     if (!x)
         return step_failed(t, "http", began, &e);

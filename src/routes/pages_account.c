@@ -4,11 +4,13 @@
 #include "auth/login/login_audit.h"
 #include "auth/mail/mailer.h"
 #include "auth/login/password_signin.h"
+#include "auth/login/second.h"
 #include "auth/session/password_work.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "crypto/password.h"
 #include "routes/page_tools.h"
+#include "routes/pages_second.h"
 #include "store/browser_sessions.h"
 #include "store/members.h"
 #include "store/passwords.h"
@@ -241,8 +243,8 @@ void page_account_profile_post(struct http_request *rq)
 }
 
 /* The present password is proven like at sign-in, with the same limits. All sessions and all that
- * was granted to programs end; this session gets a new id, and proves what it did before: two
- * factors by an organization's provider are none elsewhere. */
+ * was granted to programs end; this session gets a new id, and proves what it did before, until
+ * it would have ended: two factors by an organization's provider are none elsewhere. */
 static bool password_change(struct http_request *rq, const struct form *form, struct err *e)
 {
     struct services *sv = rq->context;
@@ -254,7 +256,8 @@ static bool password_change(struct http_request *rq, const struct form *form, st
                                         .proof = session->proof,
                                         .proof_org_id = session->proof_org_id,
                                         .provider_session = session->provider_session,
-                                        .is_two_factor = session->is_two_factor};
+                                        .is_two_factor = session->is_two_factor,
+                                        .ends_at = session->ends_at};
     if (!password_check(password, e))
         return false;
     if (!password_prove(rq, session->email, page_field(form, "current"), &user_id, e)) {
@@ -269,11 +272,25 @@ static bool password_change(struct http_request *rq, const struct form *form, st
            login_audit(sv, rq, &event, e) && session_start(rq, &proof, e);
 }
 
+/* The present password is proof enough, but for whoever has a second factor: they have proved that,
+ * too, and not long ago. */
+static bool password_proof_check(struct http_request *rq, struct err *e)
+{
+    bool needs_second;
+    return second_is_needed(rq, page_person(rq)->session.user_id, &needs_second, e) &&
+           (!needs_second || page_proof_is_fresh(rq, e));
+}
+
 void page_account_password_post(struct http_request *rq)
 {
     struct form form;
     struct err e;
-    finish(rq, page_form_read(rq, &form, &e) && password_change(rq, &form, &e), "password", &e);
+    bool is_good = page_form_read(rq, &form, &e) && password_proof_check(rq, &e) &&
+                   password_change(rq, &form, &e);
+    if (!is_good && e.code == ERR_PROOF_OLD)
+        page_redirect(rq, page_again_path(rq, STR("/account")));
+    else
+        finish(rq, is_good, "password", &e);
 }
 
 static bool org_switch(struct http_request *rq, struct str org_id, struct err *e)

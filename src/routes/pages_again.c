@@ -73,6 +73,14 @@ static struct str escaped(struct arena *a, struct str path)
     return text;
 }
 
+/* A password does not stand for the second factor of somebody who can show one: whoever stole both
+ * the browser's cookie and the password is not them. */
+static bool has_usable_factor(const struct http_request *rq, const struct factors_row *has)
+{
+    return has->has_totp || has->n_recovery_codes > 0 ||
+           (has->n_passkeys > 0 && passkeys_are_possible(rq));
+}
+
 static bool again_show(struct http_request *rq, int status, struct str return_to,
                        const struct err *why, struct err *e)
 {
@@ -89,9 +97,7 @@ static bool again_show(struct http_request *rq, int status, struct str return_to
         !factors_get(sv->db, rq->arena, s->user_id, &has, e))
         return false;
     bool has_passkey = has.n_passkeys > 0 && passkeys_are_possible(rq);
-    /* With a second factor, a session that has not proved it proves that. */
-    if (!s->is_two_factor && (has.has_totp || has.n_passkeys > 0))
-        has_password = false;
+    has_password = has_password && !has_usable_factor(rq, &has);
     bool has_codes = has.has_totp || has.n_recovery_codes > 0;
     const struct page_value values[] = {
         PV("error", why ? str_c(why->msg) : STR_NONE),
@@ -169,8 +175,15 @@ void page_again_provider(struct http_request *rq)
 
 static bool password_again(struct http_request *rq, struct str password, struct err *e)
 {
+    const struct services *sv = rq->context;
     const struct browser_session *s = &page_person(rq)->session;
+    struct factors_row has;
     struct str user_id;
+    if (!factors_get(sv->db, rq->arena, s->user_id, &has, e))
+        return false;
+    if (has_usable_factor(rq, &has))
+        return err_set(e, ERR_UNAUTHENTICATED,
+                       "You have a second factor: a password alone is not enough.");
     if (!password_prove(rq, s->email, password, &user_id, e)) {
         if (e->code == ERR_UNAUTHENTICATED)
             err_set(e, ERR_UNAUTHENTICATED, "The password is wrong.");

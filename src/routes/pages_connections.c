@@ -3,10 +3,12 @@
 
 #include "auth/downstream/access.h"
 #include "auth/downstream/connect.h"
+#include "auth/downstream/disconnect.h"
 #include "auth/oauth/wire.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/uri.h"
+#include "io/fiber.h"
 #include "management-tools/registry.h"
 #include "mcp/upstream.h"
 #include "routes/page_tools.h"
@@ -158,7 +160,27 @@ static bool may_still(struct http_request *rq, const struct browser_session *ses
     return may || err_set(e, ERR_FORBIDDEN, "you may not connect this server any more");
 }
 
-static bool finish(struct http_request *rq, const struct form *params,
+/* What was so before the code was redeemed is looked at again: who removes a member or moves a
+ * connection meanwhile has not seen the new tokens. */
+static bool keep_if_still(struct http_request *rq, const struct browser_session *session,
+                          const struct downstream_return *about, const struct connection *conn,
+                          struct err *e)
+{
+    struct services *sv = rq->context;
+    struct connection now;
+    struct err ignored;
+    bool is_same = may_still(rq, session, about, e) &&
+                   connections_get(sv->db, rq->arena, about->org_id, conn->id, &now, e) &&
+                   (str_eq(now.url, conn->url) ||
+                    err_set(e, ERR_BAD_REQUEST,
+                            "The connection was changed meanwhile. Start again from the "
+                            "connections page."));
+    if (!is_same)
+        (void)!downstream_disconnect(sv, rq->arena, conn, about->owner, NULL, &ignored);
+    return is_same;
+}
+
+static bool redeem(struct http_request *rq, const struct form *params,
                    const struct browser_session *session, struct downstream_return *about,
                    struct err *e)
 {
@@ -166,13 +188,24 @@ static bool finish(struct http_request *rq, const struct form *params,
     const struct downstream_person person = {session->user_id, session->id, wire_origin(rq)};
     struct downstream_pending *pending;
     struct connection conn;
-    if (!downstream_connect_take(sv, rq->arena, params, &person, &pending, about, e) ||
-        !may_still(rq, session, about, e) ||
-        !connections_get(sv->db, rq->arena, about->org_id, about->connection_id, &conn, e) ||
-        !downstream_connect_finish(sv, rq->arena, pending, &conn, params, e))
-        return false;
-    upstream_forget(sv, about->org_id, about->connection_id);
-    return true;
+    return downstream_connect_take(sv, rq->arena, params, &person, &pending, about, e) &&
+           may_still(rq, session, about, e) &&
+           connections_get(sv->db, rq->arena, about->org_id, about->connection_id, &conn, e) &&
+           downstream_connect_finish(sv, rq->arena, pending, &conn, params, e) &&
+           keep_if_still(rq, session, about, &conn, e);
+}
+
+/* A code is worth something once: whoever leaves meanwhile, what it is worth is kept or revoked. */
+static bool finish(struct http_request *rq, const struct form *params,
+                   const struct browser_session *session, struct downstream_return *about,
+                   struct err *e)
+{
+    fiber_shield(true);
+    bool is_good = redeem(rq, params, session, about, e);
+    fiber_shield(false);
+    if (is_good)
+        upstream_forget(rq->context, about->org_id, about->connection_id);
+    return is_good;
 }
 
 static bool record(struct http_request *rq, const struct browser_session *session,

@@ -1,8 +1,10 @@
 /* The identities at other providers that an account is reached by: seen, added, removed. */
 #include "auth/login/login_audit.h"
+#include "auth/saml/flow.h"
 #include "auth/sso/oidc.h"
 #include "base/limits.h"
 #include "routes/page_tools.h"
+#include "routes/pages_saml.h"
 #include "routes/pages_second.h"
 #include "routes/pages_sso.h"
 #include "store/identities.h"
@@ -59,8 +61,6 @@ static bool offers_add(struct http_request *rq, const struct sso_provider *list,
                        struct listing *l, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!list[i].is_enabled || str_eq(list[i].kind, STR("saml")))
-            continue;
         const struct page_value values[] = {
             PV("provider_id", list[i].id), PV("provider_name", list[i].name),
             PV("csrf_token", page_person(rq)->session.csrf_token), PV_END};
@@ -75,9 +75,7 @@ static bool may_link(const struct http_request *rq, const struct sso_provider *p
 {
     struct str proof_org = page_person(rq)->session.proof_org_id;
     struct str org = page_person(rq)->caller.org_id;
-    if (!p->is_enabled || str_eq(p->kind, STR("saml")))
-        return false;
-    if (!str_is_absent(proof_org) && !str_eq(p->org_id, proof_org))
+    if (!p->is_enabled || (!str_is_absent(proof_org) && !str_eq(p->org_id, proof_org)))
         return false;
     return str_is_absent(p->org_id) || str_eq(p->org_id, org);
 }
@@ -143,11 +141,32 @@ void page_identities_get(struct http_request *rq)
         page_error(rq, &e);
 }
 
-static bool link_begin(struct http_request *rq, struct str provider_id, struct str *url,
-                       struct err *e)
+/* A page, as Chromium lets no form lead to another server by redirect. */
+static void go_on(struct http_request *rq, struct str url)
+{
+    const struct page_value values[] = {PV("location", url), PV_END};
+    page_answer(rq, 200, "onward", values, STR_NONE);
+}
+
+static bool saml_link_begin(struct http_request *rq, struct str provider_id, struct err *e)
+{
+    struct saml_departure there;
+    const struct saml_errand errand = {.purpose = "link",
+                                       .user_id = page_person(rq)->session.user_id};
+    if (!saml_begin(rq, provider_id, &errand, &there, e))
+        return false;
+    if (there.is_post)
+        page_saml_depart(rq, &there);
+    else
+        go_on(rq, there.url);
+    return true;
+}
+
+static bool link_begin(struct http_request *rq, struct str provider_id, struct err *e)
 {
     struct services *sv = rq->context;
     struct sso_provider p;
+    struct str url;
     const struct oidc_errand errand = {.purpose = "link",
                                        .user_id = page_person(rq)->session.user_id};
     if (!sso_providers_get(sv->db, rq->arena, provider_id, &p, e))
@@ -156,7 +175,12 @@ static bool link_begin(struct http_request *rq, struct str provider_id, struct s
         return err_set(e, ERR_FORBIDDEN,
                        "This provider cannot be linked while you are signed in through another "
                        "one: sign in in another way first.");
-    return oidc_begin(rq, provider_id, &errand, url, e);
+    if (str_eq(p.kind, STR("saml")))
+        return saml_link_begin(rq, provider_id, e);
+    if (!oidc_begin(rq, provider_id, &errand, &url, e))
+        return false;
+    go_on(rq, url);
+    return true;
 }
 
 /* Whom an organization's provider proved removes what is that organization's only. */
@@ -193,30 +217,23 @@ static bool unlink_one(struct http_request *rq, struct str id, struct err *e)
     return identities_delete(sv->db, rq->arena, user_id, id, e) && login_audit(sv, rq, &event, e);
 }
 
-static bool post(struct http_request *rq, struct str *onward, struct err *e)
+static bool unlink_answer(struct http_request *rq, struct str id, struct err *e)
 {
-    struct form form;
-    *onward = STR_NONE;
-    if (!page_form_read(rq, &form, e) || !page_proof_is_fresh(rq, e))
+    if (!unlink_one(rq, id, e))
         return false;
-    struct str provider_id = page_field(&form, "provider_id");
-    return provider_id.n > 0 ? link_begin(rq, provider_id, onward, e)
-                             : unlink_one(rq, page_field(&form, "identity_id"), e);
+    page_redirect(rq, STR("/account/identities?done=unlinked"));
+    return true;
 }
 
 void page_identities_post(struct http_request *rq)
 {
-    struct str onward;
+    struct form form;
     struct err e;
-    if (!post(rq, &onward, &e)) {
+    bool is_good = page_form_read(rq, &form, &e) && page_proof_is_fresh(rq, &e);
+    struct str provider_id = is_good ? page_field(&form, "provider_id") : STR_NONE;
+    if (is_good)
+        is_good = provider_id.n > 0 ? link_begin(rq, provider_id, &e)
+                                    : unlink_answer(rq, page_field(&form, "identity_id"), &e);
+    if (!is_good)
         page_error(rq, &e);
-        return;
-    }
-    if (str_is_absent(onward)) {
-        page_redirect(rq, STR("/account/identities?done=unlinked"));
-        return;
-    }
-    /* A page, as Chromium lets no form lead to another server by redirect. */
-    const struct page_value values[] = {PV("location", onward), PV_END};
-    page_answer(rq, 200, "onward", values, STR_NONE);
 }

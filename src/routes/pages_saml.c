@@ -9,7 +9,6 @@
 #include "base/uri.h"
 #include "routes/page_tools.h"
 #include "store/orgs.h"
-#include "store/saml.h"
 
 /* The cookie and the provider's answer must meet at one name: a loopback server has several. */
 static bool is_at_home(const struct http_request *rq)
@@ -158,20 +157,6 @@ static bool link_finish(struct http_request *rq, const struct saml_return *back,
            login_audit(rq->context, rq, &event, e);
 }
 
-/* The session ends when the provider's does. */
-static bool session_cap(struct http_request *rq, const struct saml_return *back, struct err *e)
-{
-    struct services *sv = rq->context;
-    struct str user_id;
-    if (!back->session_ends_at)
-        return true;
-    if (!identity_resolve(sv, rq->arena, &back->identity, &user_id, e))
-        return false;
-    const struct saml_ended whose = {back->identity.provider_id, user_id,
-                                     back->identity.provider_session};
-    return saml_sessions_cap(sv->db, rq->arena, &whose, back->session_ends_at, e);
-}
-
 /* The person of the present session, proved again by one of their identities. */
 static bool again_check(struct http_request *rq, const struct saml_return *back, struct err *e)
 {
@@ -198,8 +183,7 @@ static bool finish(struct http_request *rq, const struct saml_return *back, stru
         return link_finish(rq, back, next, e);
     if (str_eq(back->purpose, STR("reauth")) && !again_check(rq, back, e))
         return false;
-    return identity_signin(rq, &back->identity, "saml", back->return_to, next, e) &&
-           session_cap(rq, back, e);
+    return identity_signin(rq, &back->identity, "saml", back->return_to, next, e);
 }
 
 static void finish_answer(struct http_request *rq, const struct saml_return *back)

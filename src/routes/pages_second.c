@@ -1,10 +1,14 @@
 #include "routes/pages_second.h"
 
 #include "auth/factors/passkeys.h"
+#include "auth/login/peer_name.h"
 #include "auth/login/second.h"
 #include "auth/oauth/authorize.h"
 #include "auth/session/return_to.h"
+#include "base/clock.h"
 #include "base/limits.h"
+#include "core/rates.h"
+#include "mcp/call_limits.h"
 #include "routes/answers.h"
 #include "routes/page_tools.h"
 #include "store/totp.h"
@@ -139,6 +143,21 @@ static bool ask_read(struct http_request *rq, const struct form *form, struct pa
            err_set(e, ERR_FORBIDDEN, "prove first that it is you: reload the page");
 }
 
+/* Anybody may ask, and each answer is a row of the store. */
+static bool rate_check(struct http_request *rq, struct err *e)
+{
+    const struct services *sv = rq->context;
+    char peer[PEER_NAME_SIZE];
+    int64_t retry_ms;
+    peer_name(rq, peer);
+    struct str meter = arena_printf(rq->arena, "passkeys %s", peer);
+    if (!peer[0] || str_is_absent(meter) ||
+        rates_pass(sv->rates, meter, LIMIT_PASSKEY_ASKS, clock_mono_ms(), &retry_ms))
+        return true;
+    call_limits_say(rq, retry_ms);
+    return err_set(e, ERR_RATE_LIMITED, "too many passkeys asked for: wait a minute");
+}
+
 void page_passkey_options(struct http_request *rq)
 {
     struct passkey_ask ask;
@@ -149,7 +168,7 @@ void page_passkey_options(struct http_request *rq)
     buf_init(&out, LIMIT_ANSWER_HELD);
     jout_init(&j, &out);
     http_set_header(rq, STR("Cache-Control"), STR("no-store"));
-    if (page_form_read(rq, &form, &e) && ask_read(rq, &form, &ask, &e) &&
+    if (page_form_read(rq, &form, &e) && rate_check(rq, &e) && ask_read(rq, &form, &ask, &e) &&
         passkeys_options(rq, &ask, &j, &e))
         answer_json(rq, 200, &out);
     else

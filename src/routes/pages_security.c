@@ -22,6 +22,11 @@ static const struct browser_session *session_of(const struct http_request *rq)
     return &page_person(rq)->session;
 }
 
+static struct codes_enrolment enrolment_of(const struct http_request *rq)
+{
+    return (struct codes_enrolment){session_of(rq)->user_id, session_of(rq)->id};
+}
+
 /* ---- what is dangerous ---- */
 
 /* False: answered already. */
@@ -230,12 +235,13 @@ static bool app_check(struct http_request *rq, struct err *e)
 
 void page_security_app_post(struct http_request *rq)
 {
+    const struct codes_enrolment who = enrolment_of(rq);
     struct form form;
     struct str seed;
     struct err e;
     if (!form_of_proved(rq, &form))
         return;
-    if (app_check(rq, &e) && codes_app_start(rq, session_of(rq)->user_id, &seed, &e))
+    if (app_check(rq, &e) && codes_app_start(rq, &who, &seed, &e))
         page_redirect(rq, STR("/account/security/app"));
     else
         finish(rq, false, NULL, &e);
@@ -244,10 +250,11 @@ void page_security_app_post(struct http_request *rq)
 static bool app_show(struct http_request *rq, int status, const struct err *why, struct err *e)
 {
     const struct browser_session *s = session_of(rq);
+    const struct codes_enrolment who = enrolment_of(rq);
     struct str seed, uri;
     struct buf path;
     int size = 0;
-    if (!codes_app_pending(rq, s->user_id, &seed, e) || !codes_app_uri(rq, s->email, seed, &uri, e))
+    if (!codes_app_pending(rq, &who, &seed, e) || !codes_app_uri(rq, s->email, seed, &uri, e))
         return false;
     buf_init(&path, LIMIT_PAGE_BYTES);
     bool is_drawn = qr_path(uri, &path, &size);
@@ -276,13 +283,13 @@ void page_security_app_get(struct http_request *rq)
 
 void page_security_app_confirm(struct http_request *rq)
 {
+    const struct codes_enrolment who = enrolment_of(rq);
     struct form form;
     struct err e, why;
     bool is_shown;
     if (!form_of_proved(rq, &form))
         return;
-    if (app_check(rq, &why) &&
-        codes_app_confirm(rq, session_of(rq)->user_id, page_field(&form, "code"), &why)) {
+    if (app_check(rq, &why) && codes_app_confirm(rq, &who, page_field(&form, "code"), &why)) {
         bool is_good = record(rq, "factor_add", STR("app"), &e) &&
                        session_prove(rq, session_of(rq), true, &e) &&
                        codes_show_first(rq, &is_shown, &e);

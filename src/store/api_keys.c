@@ -4,19 +4,20 @@
 
 #define KEY_COLUMNS                                                                                \
     "id, org_id, user_id, name, prefix, hash, scopes, tools, connection_ids, expires_at, "         \
-    "last_used_at, created_at"
+    "last_used_at, created_at, proof_org_id"
 #define OF_USER "(CAST($2 AS TEXT) IS NULL OR user_id = CAST($2 AS TEXT))"
 
 static const struct db_stmt key_insert = {
     "key_insert",
     "INSERT INTO api_keys (" KEY_COLUMNS ", updated_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12)",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt key_by_hash = {
     "key_by_hash",
     "SELECT id, org_id, user_id, name, prefix, hash, scopes, tools, connection_ids, CASE WHEN hash "
     "= "
-    "$1 OR expires_at < old_until THEN expires_at ELSE old_until END, last_used_at, created_at "
+    "$1 OR expires_at < old_until THEN expires_at ELSE old_until END, last_used_at, created_at, "
+    "proof_org_id "
     "FROM "
     "api_keys WHERE (hash = $1 OR (old_hash = $1 AND old_until > $2)) AND (expires_at IS NULL OR "
     "expires_at > $2)",
@@ -36,13 +37,15 @@ static const struct db_stmt key_update = {
     "UPDATE api_keys SET name = $3, scopes = $4, tools = $5, connection_ids = $6, "
     "expires_at = $7, updated_at = $8 WHERE org_id = $1 AND id = $2",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
-static const struct db_stmt key_rotate = {"key_rotate",
-                                          "UPDATE api_keys SET prefix = $3, old_hash = CASE WHEN "
-                                          "CAST($5 AS BIGINT) IS NULL THEN NULL ELSE "
-                                          "hash END, old_until = CAST($5 AS BIGINT), hash = $4, "
-                                          "updated_at = $6 WHERE org_id = $1 AND id = "
-                                          "$2",
-                                          DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt key_rotate = {
+    "key_rotate",
+    "UPDATE api_keys SET prefix = $3, old_hash = CASE WHEN "
+    "CAST($5 AS BIGINT) IS NULL THEN NULL ELSE "
+    "hash END, old_until = CAST($5 AS BIGINT), hash = $4, "
+    "updated_at = $6, proof_org_id = "
+    "COALESCE(CAST($7 AS TEXT), proof_org_id) WHERE org_id = $1 AND id = "
+    "$2",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt key_delete = {"key_delete",
                                           "DELETE FROM api_keys WHERE org_id = $1 AND id = $2",
                                           DB_WRITE, DB_DURABLE | DB_INVALIDATES};
@@ -66,6 +69,7 @@ static void key_read(const struct db_rows *r, size_t row, void *item)
         .expires_at = db_int(r, row, 9),
         .last_used_at = db_int(r, row, 10),
         .created_at = db_int(r, row, 11),
+        .proof_org_id = db_text(r, row, 12),
     };
 }
 static const struct rows_kind key_kind = {sizeof(struct api_key), key_read};
@@ -76,7 +80,7 @@ bool api_keys_insert(struct db *db, struct arena *a, const struct api_key *k, st
                   DB_ARGS(A_STR(k->id), A_STR(k->org_id), A_STR(k->user_id), A_STR(k->name),
                           A_STR(k->prefix), A_STR(k->hash), A_STR(k->scopes), A_STR(k->tools),
                           A_STR(k->connection_ids), A_TIME(k->expires_at), A_TIME(k->last_used_at),
-                          A_INT(k->created_at)),
+                          A_INT(k->created_at), A_STR(k->proof_org_id)),
                   NULL, e);
 }
 
@@ -135,7 +139,7 @@ bool api_keys_rotate(struct db *db, struct arena *a, const struct api_key_rotati
 {
     return rows_change(db, a, &key_rotate,
                        DB_ARGS(A_STR(r->org_id), A_STR(r->id), A_STR(r->prefix), A_STR(r->hash),
-                               A_TIME(r->old_until), A_INT(now)),
+                               A_TIME(r->old_until), A_INT(now), A_STR(r->proof_org_id)),
                        e);
 }
 

@@ -35,15 +35,20 @@ static const struct db_stmt sessions_of_user = {
     "sessions_of_user",
     "SELECT " SESSION_COLUMNS " FROM browser_sessions s JOIN users u ON u.id = s.user_id "
     "WHERE s.user_id = $1 AND s.expires_at > $2 "
+    "AND (CAST($6 AS TEXT) IS NULL OR s.proof_org_id = CAST($6 AS TEXT)) "
     "AND (s.created_at, s.id) > (CAST($3 AS BIGINT), CAST($4 AS TEXT)) "
     "ORDER BY s.created_at, s.id LIMIT CAST($5 AS BIGINT)",
     DB_LIST, 0};
 static const struct db_stmt sessions_number = {
     "sessions_number",
-    "SELECT count(*) FROM browser_sessions WHERE user_id = $1 AND expires_at > $2", DB_LIST, 0};
+    "SELECT count(*) FROM browser_sessions WHERE user_id = $1 AND expires_at > $2 "
+    "AND (CAST($3 AS TEXT) IS NULL OR proof_org_id = CAST($3 AS TEXT))",
+    DB_LIST, 0};
 static const struct db_stmt session_delete = {
-    "session_delete", "DELETE FROM browser_sessions WHERE user_id = $1 AND id = $2", DB_WRITE,
-    DB_DURABLE};
+    "session_delete",
+    "DELETE FROM browser_sessions WHERE user_id = $1 AND id = $2 "
+    "AND (CAST($3 AS TEXT) IS NULL OR proof_org_id = CAST($3 AS TEXT))",
+    DB_WRITE, DB_DURABLE};
 
 static const struct db_stmt sessions_end_proved = {
     "sessions_end_proved",
@@ -124,23 +129,26 @@ bool browser_sessions_set_org(struct db *db, struct arena *a, struct str id, str
     return rows_change(db, a, &session_set_org, DB_ARGS(A_STR(id), A_STR(org_id)), e);
 }
 
-bool browser_sessions_list(struct db *db, struct arena *a, struct str user_id, int64_t now,
-                           const struct db_page *page, struct browser_session_row **out, size_t *n,
-                           struct err *e)
+bool browser_sessions_list(struct db *db, struct arena *a, const struct session_owner *who,
+                           int64_t now, const struct db_page *page,
+                           struct browser_session_row **out, size_t *n, struct err *e)
 {
     struct rows_found found;
-    if (!rows_list(db, a, &sessions_of_user, DB_ARGS(A_STR(user_id), A_INT(now), PAGE_ARGS(page)),
-                   &session_kind, &found, e))
+    if (!rows_list(
+            db, a, &sessions_of_user,
+            DB_ARGS(A_STR(who->user_id), A_INT(now), PAGE_ARGS(page), A_STR(who->proof_org_id)),
+            &session_kind, &found, e))
         return false;
     *out = found.items;
     *n = found.n;
     return true;
 }
 
-bool browser_sessions_count(struct db *db, struct arena *a, struct str user_id, int64_t now,
-                            int64_t *out, struct err *e)
+bool browser_sessions_count(struct db *db, struct arena *a, const struct session_owner *who,
+                            int64_t now, int64_t *out, struct err *e)
 {
-    return rows_count(db, a, &sessions_number, DB_ARGS(A_STR(user_id), A_INT(now)), out, e);
+    return rows_count(db, a, &sessions_number,
+                      DB_ARGS(A_STR(who->user_id), A_INT(now), A_STR(who->proof_org_id)), out, e);
 }
 
 bool browser_sessions_end_proved(struct db *db, struct arena *a, struct str provider_id,
@@ -155,8 +163,9 @@ bool browser_sessions_end_proved(struct db *db, struct arena *a, struct str prov
     return true;
 }
 
-bool browser_sessions_delete(struct db *db, struct arena *a, struct str user_id, struct str id,
-                             struct err *e)
+bool browser_sessions_delete(struct db *db, struct arena *a, const struct session_owner *who,
+                             struct str id, struct err *e)
 {
-    return rows_change(db, a, &session_delete, DB_ARGS(A_STR(user_id), A_STR(id)), e);
+    return rows_change(db, a, &session_delete,
+                       DB_ARGS(A_STR(who->user_id), A_STR(id), A_STR(who->proof_org_id)), e);
 }

@@ -33,12 +33,16 @@ bool browser_sessions_touch(struct db *db, struct arena *a, struct str id, int64
                             struct err *e) must_use;
 bool browser_sessions_set_org(struct db *db, struct arena *a, struct str id, struct str org_id,
                               struct err *e) must_use;
+/* Whose sessions: all of a person, or those that one organization's providers proved. */
+struct session_owner {
+    struct str user_id, proof_org_id; /* proof_org_id absent: all */
+};
 /* Oldest first, live ones only. */
-bool browser_sessions_list(struct db *db, struct arena *a, struct str user_id, int64_t now,
-                           const struct db_page *page, struct browser_session_row **out, size_t *n,
-                           struct err *e) must_use;
-bool browser_sessions_count(struct db *db, struct arena *a, struct str user_id, int64_t now,
-                            int64_t *out, struct err *e) must_use;
+bool browser_sessions_list(struct db *db, struct arena *a, const struct session_owner *who,
+                           int64_t now, const struct db_page *page,
+                           struct browser_session_row **out, size_t *n, struct err *e) must_use;
+bool browser_sessions_count(struct db *db, struct arena *a, const struct session_owner *who,
+                            int64_t now, int64_t *out, struct err *e) must_use;
 /*
  * Ends the sessions that a provider has proved: of one person, or (absent) whoever; those of one
  * session of the provider, or (absent) all. One of both is given. *n: how many.
@@ -46,6 +50,6 @@ bool browser_sessions_count(struct db *db, struct arena *a, struct str user_id, 
 bool browser_sessions_end_proved(struct db *db, struct arena *a, struct str provider_id,
                                  struct str user_id, struct str provider_session, int64_t *n,
                                  struct err *e) must_use;
-/* ERR_NOT_FOUND: no such session of this person. */
-bool browser_sessions_delete(struct db *db, struct arena *a, struct str user_id, struct str id,
-                             struct err *e) must_use;
+/* ERR_NOT_FOUND: they have no such session. */
+bool browser_sessions_delete(struct db *db, struct arena *a, const struct session_owner *who,
+                             struct str id, struct err *e) must_use;

@@ -16,6 +16,11 @@ static const struct db_stmt credential_get = {
     "SELECT connection_id, user_id, kind, updated_by, updated_at, sealed FROM credentials "
     "WHERE org_id = $1 AND connection_id = $2 AND user_id = $3",
     DB_READ, 0};
+static const struct db_stmt credential_reseal = {
+    "credential_reseal",
+    "UPDATE credentials SET sealed = $5 WHERE org_id = $1 AND connection_id = $2 AND user_id = $3 "
+    "AND sealed = $4",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt credential_list = {
     "credential_list",
     "SELECT connection_id, user_id, kind, updated_by, updated_at FROM credentials "
@@ -60,6 +65,15 @@ bool credentials_put(struct db *db, struct arena *a, struct str org_id,
     db_batch_init(&b, a);
     credentials_put_in(&b, org_id, c);
     return db_batch_run(db, &b, NULL, e);
+}
+
+bool credentials_reseal(struct db *db, struct arena *a, struct str org_id,
+                        const struct credential_row *c, struct str sealed, struct err *e)
+{
+    return db_run(db, a, &credential_reseal,
+                  DB_ARGS(A_STR(org_id), A_STR(c->connection_id), A_STR(owner_of(c->user_id)),
+                          A_STR(c->sealed), A_STR(sealed)),
+                  NULL, e);
 }
 
 bool credentials_get(struct db *db, struct arena *a, struct str org_id, struct str connection_id,

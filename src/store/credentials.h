@@ -18,6 +18,9 @@ bool credentials_put(struct db *db, struct arena *a, struct str org_id,
                      const struct credential_row *c, struct err *e) must_use; /* upsert */
 bool credentials_get(struct db *db, struct arena *a, struct str org_id, struct str connection_id,
                      struct str user_id, struct credential_row *out, struct err *e) must_use;
+/* The same credential in another envelope, unless it was set anew meanwhile: then nothing. */
+bool credentials_reseal(struct db *db, struct arena *a, struct str org_id,
+                        const struct credential_row *c, struct str sealed, struct err *e) must_use;
 /* Without `sealed`. user_id absent: all of the connection. */
 bool credentials_list(struct db *db, struct arena *a, struct str org_id, struct str connection_id,
                       struct str user_id, struct credential_row **out, size_t *n,

@@ -24,7 +24,8 @@ static const struct db_stmt domains_number = {
     "org_domains_number", "SELECT count(*) FROM org_domains WHERE org_id = $1", DB_LIST, 0};
 static const struct db_stmt domain_verify = {
     "org_domain_verify",
-    "UPDATE org_domains SET verified_at = CAST($3 AS BIGINT) WHERE org_id = $1 AND domain = $2",
+    "UPDATE org_domains SET verified_at = CAST($3 AS BIGINT), check_at = 0, n_missing = 0, "
+    "missing_since = NULL WHERE org_id = $1 AND domain = $2",
     DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt domain_delete = {
     "org_domain_delete", "DELETE FROM org_domains WHERE org_id = $1 AND domain = $2", DB_WRITE,
@@ -33,6 +34,25 @@ static const struct db_stmt domain_proven = {
     "org_domain_proven",
     "SELECT " COLUMNS " FROM org_domains WHERE domain = $1 AND verified_at IS NOT NULL", DB_READ,
     0};
+
+/* The condition stands twice: of two nodes that choose the same row, the second finds it leased. */
+static const struct db_stmt domain_check_take = {
+    "org_domain_check_take",
+    "UPDATE org_domains SET check_at = CAST($2 AS BIGINT) WHERE verified_at IS NOT NULL "
+    "AND check_at <= CAST($1 AS BIGINT) AND id = (SELECT q.id FROM org_domains AS q "
+    "WHERE q.verified_at IS NOT NULL AND q.check_at <= CAST($1 AS BIGINT) "
+    "ORDER BY q.check_at, q.id LIMIT 1) RETURNING " COLUMNS ", n_missing, missing_since",
+    DB_WRITE, 0};
+static const struct db_stmt domain_check_done = {
+    "org_domain_check_done",
+    "UPDATE org_domains SET n_missing = $3, missing_since = $4, check_at = CAST($5 AS BIGINT) "
+    "WHERE id = $1 AND check_at = CAST($2 AS BIGINT) AND verified_at IS NOT NULL",
+    DB_WRITE, 0};
+static const struct db_stmt domain_check_lost = {
+    "org_domain_check_lost",
+    "UPDATE org_domains SET verified_at = NULL, check_at = 0, n_missing = 0, missing_since = NULL "
+    "WHERE id = $1 AND check_at = $2 AND verified_at IS NOT NULL",
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 
 static void domain_read(const struct db_rows *r, size_t row, void *item)
 {
@@ -116,4 +136,34 @@ bool org_domains_proven(struct db *db, struct arena *a, struct str domain, struc
         return false;
     domain_read(&r, 0, out);
     return true;
+}
+
+bool org_domains_check_take(struct db *db, struct arena *a, int64_t now, int64_t lease_end,
+                            struct org_domain_check *out, struct err *e)
+{
+    struct db_rows r;
+    if (!db_run(db, a, &domain_check_take, DB_ARGS(A_INT(now), A_INT(lease_end)), &r, e))
+        return false;
+    if (r.n_rows == 0)
+        return err_set(e, ERR_NOT_FOUND, "no domain is due");
+    *out = (struct org_domain_check){
+        .n_missing = db_int(&r, 0, 9), .missing_since = db_int(&r, 0, 10), .lease_end = lease_end};
+    domain_read(&r, 0, &out->domain);
+    return true;
+}
+
+bool org_domains_check_done(struct db *db, struct arena *a, const struct org_domain_check *c,
+                            int64_t next_at, struct err *e)
+{
+    return rows_change(db, a, &domain_check_done,
+                       DB_ARGS(A_STR(c->domain.id), A_INT(c->lease_end), A_INT(c->n_missing),
+                               A_TIME(c->missing_since), A_INT(next_at)),
+                       e);
+}
+
+bool org_domains_check_lost(struct db *db, struct arena *a, const struct org_domain_check *c,
+                            struct err *e)
+{
+    return rows_change(db, a, &domain_check_lost, DB_ARGS(A_STR(c->domain.id), A_INT(c->lease_end)),
+                       e);
 }

@@ -33,3 +33,21 @@ bool org_domains_delete(struct db *db, struct arena *a, struct str org_id, struc
 /* Whoever has proven it. ERR_NOT_FOUND: nobody. Point look-up. */
 bool org_domains_proven(struct db *db, struct arena *a, struct str domain, struct org_domain *out,
                         struct err *e) must_use;
+
+/* One look at a proven domain whose turn it is. */
+struct org_domain_check {
+    struct org_domain domain;
+    int64_t n_missing;     /* looks in a row that found no record */
+    int64_t missing_since; /* the first of them; 0: none */
+    int64_t lease_end;     /* names the lease; proving the domain anew ends it */
+};
+/* Leases the one that is due longest. ERR_NOT_FOUND: none is. */
+bool org_domains_check_take(struct db *db, struct arena *a, int64_t now, int64_t lease_end,
+                            struct org_domain_check *out, struct err *e) must_use;
+/* Writes n_missing and missing_since down, and when it is due again. ERR_NOT_FOUND: the lease has
+ * ended. */
+bool org_domains_check_done(struct db *db, struct arena *a, const struct org_domain_check *c,
+                            int64_t next_at, struct err *e) must_use;
+/* The proof is gone. ERR_NOT_FOUND: the lease has ended. */
+bool org_domains_check_lost(struct db *db, struct arena *a, const struct org_domain_check *c,
+                            struct err *e) must_use;

@@ -8,12 +8,13 @@ static const struct db_stmt pending_purge = {
 static const struct db_stmt pending_insert = {
     "pending_insert",
     "INSERT INTO pending_signins (hash, user_id, method, provider_id, org_id, provider_session, "
-    "return_to, tries, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9)",
+    "return_to, tries, created_at, expires_at, ends_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)",
     DB_WRITE, 0};
 static const struct db_stmt pending_find = {
     "pending_find",
     "SELECT hash, user_id, method, provider_id, org_id, provider_session, return_to, tries, "
-    "created_at, expires_at FROM pending_signins "
+    "created_at, expires_at, ends_at FROM pending_signins "
     "WHERE hash = $1 AND expires_at > $2 AND tries < CAST($3 AS BIGINT)",
     DB_READ, 0};
 static const struct db_stmt pending_count = {
@@ -33,7 +34,7 @@ bool pending_signins_insert(struct db *db, struct arena *a, const struct pending
     db_batch_add(&b, &pending_insert,
                  DB_ARGS(A_STR(p->hash), A_STR(p->user_id), A_STR(p->method), A_STR(p->provider_id),
                          A_STR(p->org_id), A_STR(p->provider_session), A_STR(p->return_to),
-                         A_INT(p->created_at), A_INT(p->expires_at)));
+                         A_INT(p->created_at), A_INT(p->expires_at), A_INT(p->ends_at)));
     return db_batch_run(db, &b, NULL, e);
 }
 
@@ -55,6 +56,7 @@ bool pending_signins_find(struct db *db, struct arena *a, struct str hash, int64
         .tries = db_int(&r, 0, 7),
         .created_at = db_int(&r, 0, 8),
         .expires_at = db_int(&r, 0, 9),
+        .ends_at = db_int(&r, 0, 10),
     };
     return true;
 }

@@ -7,6 +7,7 @@ struct pending_signin {
     struct str hash, user_id, method;
     struct str provider_id, org_id, provider_session; /* absent: none */
     struct str return_to;
+    int64_t ends_at; /* of the session, as the provider says; 0: it says nothing */
     int64_t tries, created_at, expires_at;
 };
 /* Inserts, and removes what has expired. */

@@ -3,8 +3,7 @@
 #include "store/rows.h"
 
 #define ROLE_COLUMNS "r.id, r.name, r.description, r.statements, r.created_at, r.updated_at"
-/* members.roles without role $2, with spaces around; the same text where the member does not have
- * it. */
+/* roles without role $2, with spaces around; the same text where it is not among them. */
 #define ROLES_PADDED  "' ' || roles || ' '"
 #define ROLES_WITHOUT "replace(" ROLES_PADDED ", ' ' || CAST($2 AS TEXT) || ' ', ' ')"
 
@@ -35,19 +34,29 @@ static const struct db_stmt role_update = {
     "statements = COALESCE(CAST($5 AS TEXT), statements), updated_at = $6 "
     "WHERE org_id = $1 AND id = $2",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
-static const struct db_stmt role_delete = {"role_delete",
-                                           "DELETE FROM roles WHERE org_id = $1 AND id = $2",
-                                           DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
-static const struct db_stmt role_take_from_members = {
-    "role_take_from_members",
-    "UPDATE members SET roles = CASE WHEN trim(" ROLES_WITHOUT ") = '' THEN 'member' "
-    "ELSE trim(" ROLES_WITHOUT ") END WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED,
-    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
-static const struct db_stmt role_take_from_groups = {
-    "role_take_from_groups",
-    "UPDATE org_groups SET roles = trim(" ROLES_WITHOUT ") WHERE org_id = $1 AND " ROLES_WITHOUT
-    " <> " ROLES_PADDED,
-    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+/* Where role $2 of organization $1 is given; $3: now. */
+#define OF_MEMBERS "FROM members WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED
+#define OF_GROUPS  "FROM org_groups WHERE org_id = $1 AND " ROLES_WITHOUT " <> " ROLES_PADDED
+#define OF_INVITATIONS                                                                             \
+    "FROM invitations WHERE org_id = $1 AND role = CAST($2 AS TEXT) "                              \
+    "AND accepted_at IS NULL AND expires_at > CAST($3 AS BIGINT)"
+#define OF_PROVIDERS                                                                               \
+    "FROM sso_providers WHERE org_id = $1 AND (default_role = CAST($2 AS TEXT) "                   \
+    "OR replace(config, CAST($2 AS TEXT), '') <> config)"
+#define OF_DOMAINS "FROM org_domains WHERE org_id = $1 AND join_role = CAST($2 AS TEXT)"
+static const struct db_stmt role_delete = {
+    "role_delete",
+    "DELETE FROM roles WHERE org_id = $1 AND id = CAST($2 AS TEXT) AND NOT EXISTS (SELECT "
+    "1 " OF_MEMBERS ") AND NOT EXISTS (SELECT 1 " OF_GROUPS
+    ") AND NOT EXISTS (SELECT 1 " OF_INVITATIONS ") AND NOT EXISTS (SELECT 1 " OF_PROVIDERS
+    ") AND NOT EXISTS (SELECT 1 " OF_DOMAINS ")",
+    DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt role_uses_count = {
+    "role_uses_count",
+    "SELECT (SELECT count(*) " OF_MEMBERS "), (SELECT count(*) " OF_GROUPS
+    "), (SELECT count(*) " OF_INVITATIONS "), (SELECT count(*) " OF_PROVIDERS
+    "), (SELECT count(*) " OF_DOMAINS ") FROM roles WHERE org_id = $1 AND id = CAST($2 AS TEXT)",
+    DB_LIST, 0};
 static const struct db_stmt role_take_from_providers = {
     "role_take_from_providers",
     "UPDATE org_provider_roles SET roles = trim(" ROLES_WITHOUT
@@ -143,20 +152,28 @@ bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str 
            name_taken(e);
 }
 
-bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id,
-                  unused_arg int64_t now, struct err *e)
+bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id, int64_t now,
+                  struct role_uses *uses, struct err *e)
 {
     struct db_batch b;
+    struct db_rows r;
     struct err own;
     e = e ? e : &own;
+    *uses = (struct role_uses){0};
     db_batch_init(&b, a);
-    db_batch_add(&b, &role_delete, DB_ARGS(A_STR(org_id), A_STR(id)));
-    db_batch_add(&b, &role_take_from_members, DB_ARGS(A_STR(org_id), A_STR(id)));
-    db_batch_add(&b, &role_take_from_groups, DB_ARGS(A_STR(org_id), A_STR(id)));
+    db_batch_add(&b, &role_delete, DB_ARGS(A_STR(org_id), A_STR(id), A_INT(now)));
     db_batch_add(&b, &role_take_from_providers, DB_ARGS(A_STR(org_id), A_STR(id)));
     if (db_batch_run(db, &b, NULL, e))
         return true;
-    return rows_failed_at(e, &role_delete) ? err_set(e, ERR_NOT_FOUND, "not found") : false;
+    if (!rows_failed_at(e, &role_delete) ||
+        !db_one(db, a, &role_uses_count, DB_ARGS(A_STR(org_id), A_STR(id), A_INT(now)), &r, e))
+        return false;
+    *uses = (struct role_uses){.members = db_int(&r, 0, 0),
+                               .groups = db_int(&r, 0, 1),
+                               .invitations = db_int(&r, 0, 2),
+                               .providers = db_int(&r, 0, 3),
+                               .domains = db_int(&r, 0, 4)};
+    return err_set(e, ERR_CONFLICT, "the role is in use");
 }
 
 bool roles_of_member(struct db *db, struct arena *a, struct str org_id, struct str user_id,

@@ -23,10 +23,14 @@ struct role_change {
 /* ERR_NOT_FOUND; ERR_CONFLICT: name taken. */
 bool roles_update(struct db *db, struct arena *a, struct str org_id, struct str id,
                   const struct role_change *c, int64_t now, struct err *e) must_use;
-/* Also takes the role from its members and groups; a member left without any role becomes "member".
- */
+/* Where a role is given: members and service accounts, groups, open invitations, sign-in providers
+ * that give it to newcomers or groups, domains whose people join with it. */
+struct role_uses {
+    int64_t members, groups, invitations, providers, domains;
+};
+/* A role that nobody has. ERR_NOT_FOUND; ERR_CONFLICT: it is in use, *uses says where. */
 bool roles_delete(struct db *db, struct arena *a, struct str org_id, struct str id, int64_t now,
-                  struct err *e) must_use;
+                  struct role_uses *uses, struct err *e) must_use;
 /* The custom roles a member has, by themselves or by a group, for building a caller. */
 bool roles_of_member(struct db *db, struct arena *a, struct str org_id, struct str user_id,
                      struct role **out, size_t *n, struct err *e) must_use;

@@ -22,12 +22,6 @@ static const struct db_stmt saml_ticket_take = {
     "saml_ticket_take",
     "DELETE FROM saml_tickets WHERE hash = $1 AND provider_id = $2 AND expires_at > $3", DB_WRITE,
     0};
-static const struct db_stmt saml_sessions_shorten = {
-    "saml_sessions_shorten",
-    "UPDATE browser_sessions SET expires_at = CAST($4 AS BIGINT) "
-    "WHERE user_id = $1 AND proof = $2 AND expires_at > CAST($4 AS BIGINT) "
-    "AND (CAST($3 AS TEXT) IS NULL OR provider_session = CAST($3 AS TEXT))",
-    DB_WRITE, 0};
 static const struct db_stmt saml_subject = {
     "saml_subject",
     "SELECT subject FROM identities WHERE provider_id = $1 AND user_id = $2 "
@@ -85,15 +79,6 @@ bool saml_tickets_take(struct db *db, struct arena *a, struct str hash, struct s
     return rows_change(db, a, &saml_ticket_take,
                        DB_ARGS(A_STR(hash), A_STR(provider_id), A_INT(now)), e) ||
            not_there(e);
-}
-
-bool saml_sessions_cap(struct db *db, struct arena *a, const struct saml_ended *s,
-                       int64_t expires_at, struct err *e)
-{
-    return db_run(
-        db, a, &saml_sessions_shorten,
-        DB_ARGS(A_STR(s->user_id), A_STR(s->provider_id), A_STR(s->session), A_INT(expires_at)),
-        NULL, e);
 }
 
 bool saml_subject_of(struct db *db, struct arena *a, struct str provider_id, struct str user_id,

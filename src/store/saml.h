@@ -1,5 +1,5 @@
-/* What SAML must remember: messages that were used, tickets on their way through the browser, and
- * whose sessions a provider ends. */
+/* What SAML must remember: messages that were used, and tickets on their way through the browser.
+ */
 #pragma once
 
 #include "store/db.h"
@@ -24,14 +24,6 @@ bool saml_tickets_get(struct db *db, struct arena *a, struct str hash, struct st
 bool saml_tickets_take(struct db *db, struct arena *a, struct str hash, struct str provider_id,
                        int64_t now, struct err *e) must_use;
 
-/* Whose log-out a provider asks for. */
-struct saml_ended {
-    struct str provider_id, user_id;
-    struct str session; /* the provider's name of one session; absent: all of them */
-};
-/* The provider's session ends then: the browser sessions that it proved do too. */
-bool saml_sessions_cap(struct db *db, struct arena *a, const struct saml_ended *s,
-                       int64_t expires_at, struct err *e) must_use;
 /* How the provider calls a person of ours (identities.subject). ERR_NOT_FOUND. */
 bool saml_subject_of(struct db *db, struct arena *a, struct str provider_id, struct str user_id,
                      struct str *subject, struct err *e) must_use;

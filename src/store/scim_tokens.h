@@ -8,7 +8,7 @@ struct scim_token {
     struct str org_id, name;
     struct str prefix;     /* first characters, to recognise it */
     struct str hash;       /* hex SHA-256 of the whole token */
-    bool is_owners;        /* made by an owner: may touch owners and what makes them */
+    bool is_owners;        /* made by an owner: may touch owners while that is one */
     struct str created_by; /* user; absent: gone */
     int64_t expires_at, last_used_at, created_at; /* expires_at 0: never */
 };

@@ -4,12 +4,12 @@
 
 #define PROVIDER_COLUMNS                                                                           \
     "id, org_id, kind, slot, name, config, sealed_secret, is_enabled, is_jit, default_role, "      \
-    "created_at, updated_at"
+    "created_at, updated_at, is_owners"
 
 static const struct db_stmt sso_provider_insert = {
     "sso_provider_insert",
     "INSERT INTO sso_providers (" PROVIDER_COLUMNS
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt sso_provider_by_id = {
     "sso_provider_by_id", "SELECT " PROVIDER_COLUMNS " FROM sso_providers WHERE id = $1", DB_READ,
@@ -32,9 +32,14 @@ static const struct db_stmt sso_providers_installation = {
 static const struct db_stmt sso_provider_update = {
     "sso_provider_update",
     "UPDATE sso_providers SET name = $3, config = $4, sealed_secret = $5, is_enabled = $6, "
-    "is_jit = $7, default_role = $8, updated_at = $9 WHERE id = $1 AND ((org_id IS NULL AND "
+    "is_jit = $7, default_role = $8, updated_at = $9, is_owners = $10 WHERE id = $1 AND ((org_id "
+    "IS NULL AND "
     "CAST($2 AS TEXT) IS NULL) OR org_id = CAST($2 AS TEXT))",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
+static const struct db_stmt sso_provider_set_config = {
+    "sso_provider_set_config",
+    "UPDATE sso_providers SET config = $3, updated_at = $4 WHERE id = $1 AND config = $2", DB_WRITE,
+    DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt sso_provider_delete = {
     "sso_provider_delete", "DELETE FROM sso_providers WHERE org_id = $1 AND id = $2", DB_WRITE,
     DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
@@ -61,6 +66,7 @@ static void provider_read(const struct db_rows *r, size_t row, void *item)
         .default_role = db_text(r, row, 9),
         .created_at = db_int(r, row, 10),
         .updated_at = db_int(r, row, 11),
+        .is_owners = db_int(r, row, 12) != 0,
     };
 }
 static const struct rows_kind provider_kind = {sizeof(struct sso_provider), provider_read};
@@ -72,7 +78,7 @@ bool sso_providers_insert(struct db *db, struct arena *a, const struct sso_provi
                   DB_ARGS(A_STR(p->id), A_STR(p->org_id), A_STR(p->kind), A_STR(p->slot),
                           A_STR(p->name), A_STR(p->config), A_STR(p->sealed_secret),
                           A_INT(p->is_enabled), A_INT(p->is_jit), A_STR(p->default_role),
-                          A_INT(p->created_at), A_INT(p->updated_at)),
+                          A_INT(p->created_at), A_INT(p->updated_at), A_INT(p->is_owners)),
                   NULL, e);
 }
 
@@ -140,8 +146,15 @@ bool sso_providers_update(struct db *db, struct arena *a, const struct sso_provi
     return rows_change(db, a, &sso_provider_update,
                        DB_ARGS(A_STR(p->id), A_STR(p->org_id), A_STR(p->name), A_STR(p->config),
                                A_STR(p->sealed_secret), A_INT(p->is_enabled), A_INT(p->is_jit),
-                               A_STR(p->default_role), A_INT(p->updated_at)),
+                               A_STR(p->default_role), A_INT(p->updated_at), A_INT(p->is_owners)),
                        e);
+}
+
+bool sso_providers_set_config(struct db *db, struct arena *a, struct str id, struct str was,
+                              struct str config, int64_t now, struct err *e)
+{
+    return rows_change(db, a, &sso_provider_set_config,
+                       DB_ARGS(A_STR(id), A_STR(was), A_STR(config), A_INT(now)), e);
 }
 
 bool sso_providers_delete(struct db *db, struct arena *a, struct str org_id, struct str id,

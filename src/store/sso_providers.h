@@ -14,6 +14,7 @@ struct sso_provider {
     bool is_enabled;
     bool is_jit;             /* makes members of people the organization does not know yet */
     struct str default_role; /* of those */
+    bool is_owners;          /* an owner configured it last: it proves owners, too */
     int64_t created_at, updated_at;
 };
 /* ERR_CONFLICT: the slot is taken, or no such organization. */
@@ -34,10 +35,13 @@ bool sso_providers_count(struct db *db, struct arena *a, struct str org_id, int6
 /* The installation's, in the order of their slots, disabled ones too. */
 bool sso_providers_list_installation(struct db *db, struct arena *a, struct sso_provider **out,
                                      size_t *n, struct err *e) must_use;
-/* Replaces name, config, sealed secret, switches, role and updated_at of one of p->org_id (absent:
- * of the installation). ERR_NOT_FOUND. */
+/* Replaces name, config, sealed secret, switches, role, is_owners and updated_at of one of
+ * p->org_id (absent: of the installation). ERR_NOT_FOUND. */
 bool sso_providers_update(struct db *db, struct arena *a, const struct sso_provider *p,
                           struct err *e) must_use;
+/* Replaces the config, if it still is `was`. ERR_NOT_FOUND: it is another by now, or gone. */
+bool sso_providers_set_config(struct db *db, struct arena *a, struct str id, struct str was,
+                              struct str config, int64_t now, struct err *e) must_use;
 /* Removes an organization's, with its identities; the browser sessions that it proved end.
  * ERR_NOT_FOUND. */
 bool sso_providers_delete(struct db *db, struct arena *a, struct str org_id, struct str id,

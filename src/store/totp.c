@@ -4,17 +4,19 @@
 
 static const struct db_stmt totp_insert = {
     "totp_insert",
-    "INSERT INTO user_totp (user_id, sealed, last_step, created_at) "
-    "VALUES (CAST($1 AS TEXT), CAST($2 AS TEXT), 0, CAST($3 AS BIGINT)) "
+    "INSERT INTO user_totp (user_id, sealed, last_step, created_at, session_id) "
+    "VALUES (CAST($1 AS TEXT), CAST($2 AS TEXT), 0, CAST($3 AS BIGINT), CAST($4 AS TEXT)) "
     "ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, last_step = 0, "
-    "created_at = excluded.created_at WHERE user_totp.confirmed_at IS NULL",
+    "created_at = excluded.created_at, session_id = excluded.session_id WHERE "
+    "user_totp.confirmed_at IS NULL",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt totp_by_user = {
-    "totp_by_user", "SELECT sealed, confirmed_at FROM user_totp WHERE user_id = $1", DB_READ, 0};
+    "totp_by_user", "SELECT sealed, confirmed_at, session_id FROM user_totp WHERE user_id = $1",
+    DB_READ, 0};
 static const struct db_stmt totp_confirm_first = {
     "totp_confirm_first",
     "UPDATE user_totp SET confirmed_at = $3, last_step = CAST($2 AS BIGINT) WHERE user_id = $1 "
-    "AND confirmed_at IS NULL AND last_step < CAST($2 AS BIGINT)",
+    "AND confirmed_at IS NULL AND last_step < CAST($2 AS BIGINT) AND session_id = $4",
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt totp_take_step = {
     "totp_take_step",
@@ -40,6 +42,11 @@ static const struct db_stmt recovery_take = {
     DB_WRITE, DB_DURABLE};
 static const struct db_stmt recovery_remove = {
     "recovery_remove", "DELETE FROM recovery_codes WHERE user_id = $1", DB_WRITE, DB_DURABLE};
+static const struct db_stmt factors_remove_passkeys = {
+    "factors_remove_passkeys", "DELETE FROM passkeys WHERE user_id = $1", DB_WRITE, DB_DURABLE};
+static const struct db_stmt factors_remove_pending = {
+    "factors_remove_pending", "DELETE FROM pending_signins WHERE user_id = $1", DB_WRITE,
+    DB_DURABLE};
 static const struct db_stmt factors_of_user = {
     "factors_of_user",
     "SELECT (SELECT count(*) FROM user_totp WHERE user_id = CAST($1 AS TEXT) "
@@ -48,10 +55,12 @@ static const struct db_stmt factors_of_user = {
     "(SELECT count(*) FROM recovery_codes WHERE user_id = CAST($1 AS TEXT) AND used_at IS NULL)",
     DB_READ, 0};
 
-bool totp_start(struct db *db, struct arena *a, struct str user_id, struct str sealed, int64_t now,
-                struct err *e)
+bool totp_start(struct db *db, struct arena *a, struct str user_id, const struct totp_row *row,
+                int64_t now, struct err *e)
 {
-    if (rows_change(db, a, &totp_insert, DB_ARGS(A_STR(user_id), A_STR(sealed), A_INT(now)), e))
+    if (rows_change(db, a, &totp_insert,
+                    DB_ARGS(A_STR(user_id), A_STR(row->sealed), A_INT(now), A_STR(row->session_id)),
+                    e))
         return true;
     return e->code == ERR_NOT_FOUND
                ? err_set(e, ERR_CONFLICT, "there is an authenticator app already")
@@ -64,15 +73,17 @@ bool totp_get(struct db *db, struct arena *a, struct str user_id, struct totp_ro
     struct db_rows r;
     if (!db_one(db, a, &totp_by_user, DB_ARGS(A_STR(user_id)), &r, e))
         return false;
-    *out = (struct totp_row){.sealed = db_text(&r, 0, 0), .confirmed_at = db_int(&r, 0, 1)};
+    *out = (struct totp_row){.sealed = db_text(&r, 0, 0),
+                             .confirmed_at = db_int(&r, 0, 1),
+                             .session_id = db_text(&r, 0, 2)};
     return true;
 }
 
-bool totp_confirm(struct db *db, struct arena *a, struct str user_id, int64_t step, int64_t now,
-                  struct err *e)
+bool totp_confirm(struct db *db, struct arena *a, struct str user_id, struct str session_id,
+                  int64_t step, int64_t now, struct err *e)
 {
-    return rows_change(db, a, &totp_confirm_first, DB_ARGS(A_STR(user_id), A_INT(step), A_INT(now)),
-                       e);
+    return rows_change(db, a, &totp_confirm_first,
+                       DB_ARGS(A_STR(user_id), A_INT(step), A_INT(now), A_STR(session_id)), e);
 }
 
 bool totp_take(struct db *db, struct arena *a, struct str user_id, int64_t step, struct err *e)
@@ -143,4 +154,15 @@ bool factors_get(struct db *db, struct arena *a, struct str user_id, struct fact
                                 .n_passkeys = db_int(&r, 0, 1),
                                 .n_recovery_codes = db_int(&r, 0, 2)};
     return true;
+}
+
+bool factors_delete(struct db *db, struct arena *a, struct str user_id, struct err *e)
+{
+    static const struct db_stmt *const removals[] = {
+        &totp_remove, &recovery_remove, &factors_remove_passkeys, &factors_remove_pending};
+    struct db_batch b;
+    db_batch_init(&b, a);
+    for (size_t i = 0; i < ARRAY_LEN(removals); i++)
+        db_batch_add(&b, removals[i], DB_ARGS(A_STR(user_id)));
+    return db_batch_run(db, &b, NULL, e);
 }

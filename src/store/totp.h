@@ -5,18 +5,20 @@
 
 struct totp_row {
     struct str sealed;
-    int64_t confirmed_at; /* 0: not yet */
+    int64_t confirmed_at;  /* 0: not yet */
+    struct str session_id; /* the browser session that began; absent: from before it was kept */
 };
 /* A seed that is not confirmed yet; replaces another such. ERR_CONFLICT: there is a confirmed one.
  */
-bool totp_start(struct db *db, struct arena *a, struct str user_id, struct str sealed, int64_t now,
-                struct err *e) must_use;
+bool totp_start(struct db *db, struct arena *a, struct str user_id, const struct totp_row *row,
+                int64_t now, struct err *e) must_use;
 /* ERR_NOT_FOUND. */
 bool totp_get(struct db *db, struct arena *a, struct str user_id, struct totp_row *out,
               struct err *e) must_use;
-/* The first code was right. ERR_NOT_FOUND: there is nothing to confirm. */
-bool totp_confirm(struct db *db, struct arena *a, struct str user_id, int64_t step, int64_t now,
-                  struct err *e) must_use;
+/* The first code of the seed that this session began was right. ERR_NOT_FOUND: there is nothing to
+ * confirm, or another session has begun anew since. */
+bool totp_confirm(struct db *db, struct arena *a, struct str user_id, struct str session_id,
+                  int64_t step, int64_t now, struct err *e) must_use;
 /* Takes the code of a step: once, and none of an earlier step after it. ERR_NOT_FOUND: taken. */
 bool totp_take(struct db *db, struct arena *a, struct str user_id, int64_t step,
                struct err *e) must_use;
@@ -48,3 +50,5 @@ struct factors_row {
 };
 bool factors_get(struct db *db, struct arena *a, struct str user_id, struct factors_row *out,
                  struct err *e) must_use;
+/* All of them go at once: the app, recovery codes, passkeys, and sign-ins that wait for one. */
+bool factors_delete(struct db *db, struct arena *a, struct str user_id, struct err *e) must_use;

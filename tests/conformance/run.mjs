@@ -6,12 +6,15 @@
 // v2only-proxy-2025-11-25 are translated. management is Tulle's own server at /mcp,
 // authorization its authorization server; client is Tulle as the client of the suite's own servers.
 import { launch, until, freePort } from '../e2e/lib/children.mjs';
+import { Browser } from '../e2e/lib/browser.mjs';
+import { makeOwner } from '../e2e/lib/oauth.mjs';
 import { startTulle } from '../e2e/lib/tulle.mjs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startBearerProxy } from './lib/bearer_proxy.mjs';
 import { runAuthorization } from './lib/authorization.mjs';
 import { Report } from './lib/report.mjs';
+import { startTurns } from './lib/turns.mjs';
 import { runSuite } from './lib/suite.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -50,8 +53,18 @@ class Rig {
             const front = await startBearerProxy(() => org.key);
             const tulle = await startTulle({ env: { BASE_URL: front.origin } });
             front.forwardTo(tulle);
-            org = await tulle.makeOrg('conformance');
+            org = await makeOwner(tulle, 'conformance');
             return { tulle, org, front };
+        });
+    }
+
+    /** The owner's browser, signed in: {origin, cookies}. */
+    browser() {
+        return this.#once('browser', async () => {
+            const { org, front } = await this.tulle();
+            const browser = new Browser(front.origin);
+            await browser.signIn(org.email, org.password);
+            return { origin: front.origin, cookies: [...browser.jar] };
         });
     }
 
@@ -85,6 +98,14 @@ class Rig {
 
 const server = (url, revision) => runSuite(['server', '--url', url, '--requirements', revision]);
 
+async function client(rig, ...which) {
+    const [{ tulle, org }, browser, turns] = await Promise.all([rig.tulle(), rig.browser(), startTurns(4)]);
+    const command = `${process.execPath} ${join(here, 'lib/client.mjs')}`;
+    const env = { TULLE_URL: tulle.url, TULLE_KEY: org.key, TULLE_BROWSER: JSON.stringify(browser), TULLE_TURNS: String(turns.port) };
+    // The suite's 30 s begin before a scenario's turn.
+    return runSuite(['client', '--command', command, '--timeout', '300000', ...which], { env }).finally(turns.close);
+}
+
 /** The scenarios that need nothing of a server but what the management server offers: tools, without sessions of its own. */
 const forManagement = [
     'server-initialize', 'ping', 'tools-list', 'dns-rebinding-protection', 'server-stateless', 'server-session-lifecycle', 'http-header-validation',
@@ -102,14 +123,12 @@ function makeCells() {
             cells[`${name}-proxy-${revision}`] = async (rig) => server(await rig.proxied(name), revision);
             if (name !== 'v2') cells[`${name}-stdio-${revision}`] = async (rig) => server(await rig.child(name), revision);
         }
-        cells[`client-${revision}`] = async (rig) => {
-            const { tulle, org } = await rig.tulle();
-            const command = `${process.execPath} ${join(here, 'lib/client.mjs')}`;
-            return runSuite(['client', '--command', command, '--requirements', revision], { env: { TULLE_URL: tulle.url, TULLE_KEY: org.key } });
-        };
+        cells[`client-${revision}`] = (rig) => client(rig, '--requirements', revision);
         cells[`management-${revision}`] = async (rig) => (await server(`${(await rig.tulle()).front.origin}/mcp`, revision))
             .filter(({ scenario }) => forManagement.includes(scenario));
     }
+    // The first revision with OAuth: the suite has two scenarios for it, in no set of requirements.
+    cells['client-2025-03-26'] = (rig) => client(rig, '--suite', 'backcompat', '--spec-version', '2025-03-26');
     cells.authorization = async (rig) => {
         const { tulle, front } = await rig.tulle();
         return runAuthorization(tulle, front.origin);

@@ -3,9 +3,11 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Browser } from './lib/browser.mjs';
+import { until } from './lib/children.mjs';
 import { Dns } from './lib/dns.mjs';
 import { makeOwner, makePerson } from './lib/oauth.mjs';
 import { LyingProvider, Traveller } from './lib/sso.mjs';
+import { sql } from './lib/store.mjs';
 import { startTulle } from './lib/tulle.mjs';
 import { guard } from './lib/secrets.mjs';
 
@@ -173,4 +175,35 @@ test('a password does not open what a domain must use its provider for', async (
     const { fields } = browser.page.form('/login');
     await browser.request('/login', { method: 'POST', body: new URLSearchParams({ ...fields, email: person.email, password: person.password }).toString() });
     assert.equal((await browser.session()).user, null);
+});
+
+test('proven domains are looked at again: what is gone for days is proven no more, what cannot be asked stays', async () => {
+    const longAgo = Date.now() - 4 * 24 * 3600 * 1000;
+    const names = ['gone.test', 'just.test', 'broken.test', 'back.test', 'resting.test'];
+    for (const name of names) {
+        const { txt_name } = await prove(acme, name, name === 'gone.test' ? { provider_id: idp.id, forced: true } : {});
+        if (!['back.test', 'broken.test'].includes(name)) dns.records.delete(txt_name);
+    }
+    dns.broken.add('_tulle.broken.test');
+    sql(tulle, `UPDATE org_domains SET n_missing = 2, missing_since = ${longAgo}, check_at = 0 WHERE domain IN ('gone.test', 'broken.test', 'back.test')`);
+    sql(tulle, `UPDATE org_domains SET n_missing = 2, missing_since = ${longAgo}, check_at = ${Date.now() + 3600_000} WHERE domain = 'resting.test'`);
+    sql(tulle, `UPDATE org_domains SET n_missing = 2, missing_since = ${Date.now() - 3600_000} WHERE domain = 'just.test'`);
+    await tulle.stop();
+    dns.asked.length = 0;
+    await tulle.serve();
+    const rows = () => Object.fromEntries(sql(tulle, 'SELECT domain, verified_at, n_missing, check_at FROM org_domains').map((row) => [row.domain, row]));
+    await until('all that is due was looked at', () => Object.values(rows()).every((row) => !row.verified_at || Number(row.check_at) > Date.now() + 120_000));
+    const after = rows();
+    assert.deepEqual(names.map((name) => [name, Boolean(after[name].verified_at), Number(after[name].n_missing)]),
+        [['gone.test', false, 0], ['just.test', true, 3], ['broken.test', true, 2], ['back.test', true, 0], ['resting.test', true, 2]]);
+    const hours = (Number(after['back.test'].check_at) - Date.now()) / 3600_000;
+    assert.ok(hours > 17 && hours < 31, `about a day: ${hours}`);
+    assert.ok((Number(after['broken.test'].check_at) - Date.now()) / 3600_000 < 2, 'sooner where the DNS failed');
+    assert.ok(!dns.asked.some(({ name }) => name === '_tulle.resting.test'));
+    const lost = await until('the audit row', async () => (await tulle.use('ORGANIZATION_AUDIT_LIST', { method: 'domain_lost' }, acme)).items[0]);
+    const listed = (await tulle.use('ORGANIZATION_DOMAIN_LIST', { limit: 100 }, acme)).items.find(({ domain }) => domain === 'gone.test');
+    assert.deepEqual([lost.name, lost.kind, listed.verified], [listed.id, 'auth', false]);
+    const page = await secondStep('somebody@gone.test');
+    assert.match(page.html, /type="password"/, 'nobody must use its provider any more');
+    assert.doesNotMatch(page.html, new RegExp(idp.id));
 });

@@ -3,7 +3,6 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { until } from './lib/children.mjs';
-import { connectV1, textOf } from './lib/clients.mjs';
 import { makeClock } from './lib/clock.mjs';
 import { Browser } from './lib/browser.mjs';
 import { arriveBack, authorizeAt, begin, connectBy } from './lib/downstream.mjs';
@@ -400,6 +399,11 @@ test('more scope is asked for when the server says so', async () => {
     assert.deepEqual((await raw.seen()).authorize[0].scope.split(' ').sort(), ['read', 'write']);
     const { body } = await call(connection, org, 'write');
     assert.ok(!body.result.isError, JSON.stringify(body));
+    await raw.plan({ isStubborn: true });
+    const refused = (await call(connection, org, 'write')).text;
+    assert.match(refused, /lacks the scope write, which was granted/, 'nobody is sent in circles');
+    assert.doesNotMatch(refused, /oauth\/connect/);
+    await raw.plan({});
 });
 
 test('[254] the token goes to its own server only: a moved connection has none', async () => {
@@ -466,93 +470,6 @@ test('killed between the answer and its write: with a server that repeats its an
     await raw.plan({});
 });
 
-// ---- telling the client ----
-
-test('a client that can open addresses is asked to: -32042 for sessions, input_required for stateless ones', async () => {
-    const connection = await guarded({ credential_scope: 'user' });
-    const meta = (capabilities) => ({ _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientInfo': { name: 't', version: '1' }, 'io.modelcontextprotocol/clientCapabilities': capabilities } });
-    const modern = (capabilities, more = {}) => rpc(connection.mcp, 'tools/call', { name: 'whoami', arguments: {}, ...meta(capabilities), ...more },
-        { key: person.key, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'whoami' } });
-    const asked = (await modern({ elicitation: { url: {} } })).body.result;
-    assert.equal(asked.resultType, 'input_required');
-    const { method, params } = asked.inputRequests['tulle-connect'];
-    assert.deepEqual([method, params.mode], ['elicitation/create', 'url']);
-    assert.equal(new URL(params.url).pathname, `/oauth/connect/${connection.id}`);
-    const answered = { inputResponses: { 'tulle-connect': { action: 'accept' } } };
-    const early = (await modern({ elicitation: { url: {} } }, answered)).body.result;
-    assert.deepEqual([early.isError, early.resultType], [true, 'complete'], 'not asked for ever');
-    const cannotOpen = (await modern({})).body.result;
-    assert.deepEqual([cannotOpen.isError, cannotOpen.resultType], [true, 'complete']);
-    await connectBy(await signedIn(tulle, person), connection, org);
-    const done = (await modern({ elicitation: { url: {} } }, answered)).body;
-    assert.ok(done.result && !done.result.isError, JSON.stringify(done));
-});
-
-test('a session client at the hub is asked by -32042', async () => {
-    const connection = await guarded({ credential_scope: 'user', slug: 'asked' });
-    const ann = await signedIn(tulle, person);
-    await connectBy(ann, connection, org);
-    const hub = `${tulle.url}/mcp/hub`;
-    const headers = { 'mcp-protocol-version': '2025-11-25' };
-    const opened = await rpc(hub, 'initialize', { protocolVersion: '2025-11-25', capabilities: { elicitation: { url: {} } }, clientInfo: { name: 't', version: '1' } }, { key: person.key });
-    headers['mcp-session-id'] = opened.headers['mcp-session-id'];
-    await rpc(hub, 'tools/list', {}, { key: person.key, headers });
-    await tulle.use('CONNECTION_CREDENTIAL_DELETE', { connection_id: connection.id }, person);
-    const { body, status } = await rpc(hub, 'tools/call', { name: 'asked__whoami', arguments: {} }, { key: person.key, headers });
-    assert.deepEqual([status, body.error?.code], [200, -32042], JSON.stringify(body));
-    const [elicitation] = body.error.data.elicitations;
-    assert.deepEqual([elicitation.mode, new URL(elicitation.url).pathname], ['url', `/oauth/connect/${connection.id}`]);
-    assert.ok(elicitation.elicitationId);
-});
-
-test('[258] the server\'s 401 is never the client\'s', async () => {
-    const connection = await guarded();
-    for (const method of ['tools/list', 'prompts/list', 'resources/list']) {
-        const { status, headers, body } = await rpc(connection.mcp, method, {}, { key: org.key });
-        assert.deepEqual([status, headers['www-authenticate'], body.error.code], [200, undefined, -32603], method);
-        assert.match(body.error.data.connectUrl, /\/oauth\/connect\//);
-    }
-});
-test('before authorization a session client connects, sees the tools that are known, and its calls say where to authorize', async () => {
-    const connection = await guarded({ credential_scope: 'user' });
-    await connectBy(browser, connection, org);
-    await rpc(connection.mcp, 'tools/list', {}, { key: org.key }); // the administrator's: what others see until they have authorized
-    const fresh = await makePerson(tulle, `fresh${count}@acme.example`);
-    await tulle.use('ORGANIZATION_MEMBER_ADD', { email: fresh.email, role: 'member' }, org);
-    fresh.key = await tulle.makeKey('acme', fresh.email);
-    const client = await connectV1(connection.mcp, fresh.key);
-    try {
-        assert.match(client.getInstructions(), new RegExp(`/oauth/connect/${connection.id}`));
-        assert.deepEqual((await client.listTools()).tools.map(({ name }) => name).sort(), ['whoami', 'write']);
-        await client.ping();
-        const refused = await client.callTool({ name: 'whoami', arguments: {} });
-        assert.equal(refused.isError, true);
-        assert.match(textOf(refused), new RegExp(`you have not connected this server yet: open .*/oauth/connect/${connection.id}`));
-        const listed = (await rpc(connection.mcp, 'tools/list', {}, { key: fresh.key })).body.result.tools;
-        assert.equal(listed.length, 2);
-        await connectBy(await signedIn(tulle, fresh), connection, org);
-        const done = await client.callTool({ name: 'whoami', arguments: {} });
-        assert.ok(!done.isError, textOf(done));
-        assert.equal((await client.listTools()).tools.length, 2);
-        await client.ping();
-    } finally {
-        await client.close();
-    }
-});
-
-test('the same at a real session server on the official SDK', async () => {
-    const connection = await tulle.connect(org, { name: 'Real for each', url: real.url, auth: 'oauth', credential_scope: 'user' });
-    const client = await connectV1(connection.mcp, person.key);
-    try {
-        assert.match(textOf(await client.callTool({ name: 'whoami', arguments: {} })), /\/oauth\/connect\//);
-        await connectBy(await signedIn(tulle, person), connection, org);
-        const done = await client.callTool({ name: 'whoami', arguments: {} });
-        assert.match(textOf(done), /authorization/);
-    } finally {
-        await client.close();
-    }
-});
-
 // ---- what nobody sees ----
 
 test('client credentials: no person is asked, the token is renewed as it was got, once for all', async () => {
@@ -583,6 +500,10 @@ test('client credentials: no person is asked, the token is renewed as it was got
     assert.doesNotMatch(ended.text, /oauth\/connect/, 'no person can mend it');
     await raw.plan({ machineSecret: secret });
     await until('it is tried again', works, 30_000);
+    await raw.plan({ machineSecret: secret, refuseAll: true });
+    const refused = await call(connection);
+    assert.ok(refused.body.error ?? refused.body.result.isError, refused.text);
+    assert.doesNotMatch(refused.text, /oauth\/connect/, 'nor this');
     await raw.plan({});
 });
 

@@ -193,6 +193,16 @@ test('keys turn: a new kid is read, unknown ones cause no flood of reads', async
     assert.equal(await status(token({ iss: turning.issuer })), 200, 'what was read serves while the issuer is down');
 });
 
+test('a token that names no key is tried with a few keys of its kind, not with hundreds', async () => {
+    const many = await startSigner();
+    await tulle.use('ORGANIZATION_ISSUER_CREATE', { name: 'Many', issuer: many.issuer, jwks_uri: many.jwks_uri, subject: { by: 'service_account', service_account_id: account.id } }, org);
+    const signers = Array.from({ length: 6 }, () => makeSigner('ES256', 'x'));
+    many.keys = [...Array.from({ length: 6 }, () => makeSigner('EdDSA', 'y')), ...signers].map(({ jwk: { kid, ...rest } }) => rest);
+    const by = (signer) => status(token({ iss: many.issuer }, { kid: undefined }, signer));
+    assert.equal(await by(signers[3]), 200, 'keys of another kind are not counted');
+    assert.equal(await by(signers[4]), 401);
+});
+
 test('a stream ends when its issuer is trusted no more', async () => {
     const brief = await startSigner();
     const { item } = await tulle.use('ORGANIZATION_ISSUER_CREATE', { name: 'Brief', issuer: brief.issuer, jwks_uri: brief.jwks_uri, subject: { by: 'service_account', service_account_id: account.id } }, org);
@@ -294,6 +304,28 @@ test('bad tokens of one address are told to wait; other addresses and known toke
     assert.ok(Number(answer.headers['retry-after']) >= 1);
     assert.equal((await at('203.0.113.6', token())).status, 200);
     assert.equal((await at('203.0.113.5', org.key)).status, 200, 'our own tokens are another matter');
+});
+
+test('what bad tokens of one address cost before they are known to be bad has an end', async () => {
+    const server = createServer(() => {}); // an issuer that lets everybody wait
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    server.unref();
+    const origin = `http://127.0.0.1:${server.address().port}`;
+    const { item } = await tulle.use('ORGANIZATION_ISSUER_CREATE', {
+        name: 'Slow', issuer: origin, kind: 'opaque', introspection_endpoint: `${origin}/introspect`, client_id: 'tulle', client_secret: plant('introspection of the slow one'),
+        subject: { by: 'claim', users: { anna: other.user_id } },
+    }, other);
+    const told = [];
+    const all = Array.from({ length: 510 }, async (_, i) => {
+        const answer = await rpc(theirs.mcp, 'tools/list', {}, { key: guard(`opaque-of-nobody-${i}`, 'foreign token'), headers: { 'x-forwarded-for': '203.0.113.77' } });
+        told.push(answer.status);
+    });
+    await until('those beyond the limit are refused', () => told.length >= 10, 20_000);
+    assert.deepEqual(told, Array(10).fill(429));
+    server.close();
+    server.closeAllConnections();
+    await Promise.all(all);
+    await tulle.use('ORGANIZATION_ISSUER_DELETE', { issuer_id: item.id }, other);
 });
 
 test('another organization neither sees nor uses an issuer, and metadata names none', async () => {

@@ -85,10 +85,10 @@ test('a custom role by a group denies and is named; deleting the group gives bac
     assert.match(JSON.stringify(why), /No echo\\" of the group \\"Quiet\\"/);
     assert.deepEqual((await use('ORGANIZATION_ROLE_LIST', {}, people.ben)).items.map((r) => r.name), ['No echo']);
     assert.deepEqual((await use('ORGANIZATION_GROUP_LIST', {}, people.ben)).items.map((g) => g.name), ['Quiet'], 'a member sees their own');
-    await use('ORGANIZATION_ROLE_DELETE', { role_id: role.id });
-    assert.deepEqual((await use('ORGANIZATION_GROUP_LIST')).items.find((g) => g.id === group.id).roles, []);
-    await until('the deleted role denies no more', async () => (await call()).result);
+    assert.match((await refuse('ORGANIZATION_ROLE_DELETE', { role_id: role.id }, 409)).message, /1 group\b.*another one first/);
     await use('ORGANIZATION_GROUP_DELETE', { group_id: group.id });
+    await until('the deleted group denies no more', async () => (await call()).result);
+    await use('ORGANIZATION_ROLE_DELETE', { role_id: role.id });
 });
 
 test('a stream of somebody who loses the only role that let them in ends', async () => {
@@ -183,6 +183,44 @@ test('a provider\'s groups are the organization\'s as it maps them; those by han
     assert.match(JSON.stringify(why), /admin of the group \\"Corp\\"/);
     await signIn(['corp-hand', 'CORP-ADMINS']);
     await until('roles by group_roles are lost', async () => !await may());
+});
+
+test('[233] an administrator who decides what a provider says becomes no owner by it', async () => {
+    const { cem } = people;
+    const email = 'olga@example.test';
+    const arrive = async () => {
+        provider.plan = { claims: { sub: 'olga', email } };
+        const browser = new Traveller(`http://localhost:${tulle.port}`);
+        const page = await browser.travel(provider, idp.id);
+        return { browser, page };
+    };
+    const act = async (browser) => {
+        const { csrf_token } = await browser.session();
+        const { status, html } = await browser.request('/api/tools/ORGANIZATION_MEMBER_LIST', { method: 'POST', body: JSON.stringify({ organization_id: org.org_id }),
+            headers: { 'content-type': 'application/json', 'x-csrf-token': csrf_token } });
+        return { status, text: html };
+    };
+    const { browser } = await arrive();
+    assert.equal((await act(browser)).status, 200, 'a member');
+    const vouches = async (fields, who) => (await use('ORGANIZATION_SSO_UPDATE', { provider_id: idp.id, ...fields }, who)).item.vouches_for_owners;
+    assert.equal(await vouches({ name: 'Corp by Cem' }, cem), true, 'what it is called says nothing about people');
+    await use('ORGANIZATION_POLICY_UPDATE', { require_sso: true, provider_id: idp.id });
+    await refuse('ORGANIZATION_SSO_UPDATE', { provider_id: idp.id, client_secret: secret }, 422, cem);
+    await refuse('ORGANIZATION_SSO_UPDATE', { provider_id: idp.id, client_secret: secret, enforced: true }, 422, cem);
+    assert.equal(await vouches({ enforced: false, client_secret: secret }, cem), false);
+    await refuse('ORGANIZATION_POLICY_UPDATE', { require_sso: true, provider_id: idp.id }, 422, cem);
+    assert.equal((await act(browser)).status, 200, 'for members nothing changes');
+    await use('ORGANIZATION_MEMBER_UPDATE_ROLE', { email, role: 'owner' });
+    const refused = await act(browser);
+    assert.deepEqual([refused.status, /administrator has set up/.test(refused.text)], [403, true], refused.text);
+    const again = await arrive();
+    assert.equal(again.page.status, 403, again.page.text);
+    assert.equal((await again.browser.session()).user, null);
+    assert.equal(await vouches({ enabled: true }), true, 'an owner confirms it');
+    assert.equal((await act(browser)).status, 200);
+    assert.equal((await arrive()).page.status, 303);
+    await use('ORGANIZATION_MEMBER_REMOVE', { email });
+    provider.plan = {};
 });
 
 test('[237] tulle recover makes an owner again, suspends require_sso, and is in the record', async () => {

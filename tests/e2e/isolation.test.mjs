@@ -73,7 +73,7 @@ const prefixes = {
     connection: 'conn', role: 'role', key: 'key', api_key: 'key', call: 'evt', event: 'evt', organization: 'org', user: 'usr', client: 'cli',
     grant: 'gnt', invitation: 'inv', virtual_server: 'vs', session: 'ses', service_account: 'sa', group: 'grp', scim_token: 'scim', provider: 'idp', test: 'sst', issuer: 'iss',
 };
-const freeText = ['app_id', 'idp_entity_id', 'CONNECTION_CREDENTIAL_SET client_id', 'ORGANIZATION_ISSUER_CREATE client_id', 'ORGANIZATION_ISSUER_UPDATE client_id']; // not ids of ours
+const freeText = ['app_id', 'idp_entity_id', 'private_key_id', 'CONNECTION_CREDENTIAL_SET client_id', 'ORGANIZATION_ISSUER_CREATE client_id', 'ORGANIZATION_ISSUER_UPDATE client_id']; // not ids of ours
 
 /** Which of the victim's ids fits a field of this name. */
 function victimIds(field, tool) {

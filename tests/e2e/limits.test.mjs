@@ -195,3 +195,16 @@ test('guesses: user codes of one person', async () => {
     }
     assert.equal(n, 5, page.html);
 });
+
+test('challenges for passkeys that one address asks for', async () => {
+    const page = new Browser(tulle.url);
+    await page.open('/login');
+    const { csrf_token } = page.page.form('/login').fields;
+    const ask = (address) => page.request('/login/passkey/options', { method: 'POST', body: new URLSearchParams({ csrf_token, purpose: 'signin' }).toString(), ...from(address) });
+    const since = Date.now();
+    let n = 0, answer;
+    for (; n < 200 && (answer = await ask('203.0.113.40')).status === 200; n++);
+    assert.deepEqual([answer.status, Number(answer.headers['retry-after']) > 0], [429, true], answer.html);
+    assertBudget(n, 60, since, 'challenges');
+    assert.equal((await ask('203.0.113.41')).status, 200, 'another address');
+});

@@ -106,6 +106,13 @@ test('answers too large to hold are stamped as they stream, as JSON and within a
             assert.equal(body.result._meta['io.modelcontextprotocol/serverInfo'].name, 'asks');
             assert.equal(body.id, 'hand');
         }
+        // What the server says under names that are the revision's is left out, large or small.
+        for (const bytes of [3_000_000, 10]) {
+            const { body, text } = await callTool(server, 'big', { bytes, own: true }, { capabilities: {} });
+            assert.equal(body.result?.content[0].text.length, bytes, text.slice(0, 300));
+            assert.deepEqual([body.result.resultType, body.result.kept], ['complete', 1]);
+            assert.doesNotMatch(text, /mine/);
+        }
     }
 });
 
@@ -122,6 +129,16 @@ test('codes are those of the stateless revision', async () => {
     const reserved = await callTool(asks, 'reserved_error');
     assert.deepEqual([reserved.status, reserved.body.error.code, reserved.body.error.data.code], [200, -32603, -32021]);
     assert.equal((await callTool(asks, 'no_such_tool')).body.error.code, -32602);
+    for (const [code, seen] of [[-32000, -32000], [-32019, -32019], [-32020, -32603], [-32099, -32603]]) {
+        const { error } = (await callTool(asks, 'reserved_error', { code })).body;
+        assert.deepEqual([error.code, error.data?.code], [seen, seen === code ? undefined : code]);
+    }
+});
+
+test('what the server says to other kinds of clients stays here, and its ping is answered', async () => {
+    const { messages, body, text } = await callTool(asks, 'whispers', {}, { meta: { progressToken: 'p' } });
+    assert.equal(textOf(body.result), '{}', text);
+    assert.deepEqual(messages.slice(0, -1).map((message) => message.method), ['notifications/example.test/own']);
 });
 
 test('methods that the revision removed are -32601, and the server does not hear of them', async () => {
@@ -384,6 +401,9 @@ test('subscriptions outlive the server\'s session', async () => {
     const before = stream.messages().length;
     await callTool(asks, 'change');
     await until('and changes are heard', () => stream.messages().length >= before + 2);
+    await asks.forgetSessions();
+    await callTool(asks, 'echo', { text: 'again' }); // which opens the next session
+    await until('subscribed there, too', async () => (await asks.seen()).subscribed.length >= 3, 20_000);
     stream.close();
 });
 
@@ -441,6 +461,7 @@ async function startTurncoat() {
         }
         if (id === undefined) return res.writeHead(202).end();
         state.calls++;
+        if (method === 'tools/list') return answer(res, 200, { id, result: { tools: [], nextCursor: `of ${state.era}`, ...(state.era === 'modern' && { resultType: 'complete', ttlMs: 0, cacheScope: 'private' }) } });
         return answer(res, 200, { id, result: { content: [{ type: 'text', text: state.era }], ...(state.era === 'modern' && { resultType: 'complete' }) } });
     };
     const listener = createServer((req, res) => handle(req, res).catch(() => res.destroy()));
@@ -465,6 +486,16 @@ test('a server that was upgraded, or set back, is noticed; the call that notices
             assert.equal(server.calls, before + 1);
         }
     }
+});
+
+test('a place in a list of the one era is none in the other', async () => {
+    const server = await startTurncoat();
+    server.mcp = (await tulle.connect(org, { name: 'turnlist', url: server.url })).mcp;
+    const { nextCursor } = (await modern(server, 'tools/list')).body.result;
+    assert.equal((await modern(server, 'tools/list', { cursor: nextCursor })).body.result.nextCursor !== undefined, true);
+    server.era = 'modern';
+    await until('the server is known as modern', async () => (await callTool(server, 'any')).body.result);
+    assert.equal((await modern(server, 'tools/list', { cursor: nextCursor })).body.error.code, -32602);
 });
 
 test('those who wait for one initialize fail with it', async () => {

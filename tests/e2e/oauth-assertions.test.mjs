@@ -5,7 +5,10 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
+import { text as textIn } from 'node:stream/consumers';
+import { Client, CrossAppAccessProvider, discoverAndRequestJwtAuthGrant, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { until } from './lib/children.mjs';
+import { textOf } from './lib/clients.mjs';
 import { send } from './lib/http.mjs';
 import { makeSigner, signJwt } from './lib/jose.mjs';
 import { form, makeClient, makeOwner, makePerson } from './lib/oauth.mjs';
@@ -19,11 +22,26 @@ const key = makeSigner('ES256', 'k1');
 const seconds = () => Math.floor(Date.now() / 1000);
 let tulle, issuer, org, other, connection, foreign, provider, client, person, idp;
 
+/** RFC 8693 as the official conformance suite's provider has it (auth/enterprise-managed-authorization): an ID-JAG without kid, email and scope. */
+function exchange(origin, fields) {
+    const { grant_type, requested_token_type, subject_token_type, subject_token, audience, resource, client_id } = fields;
+    assert.deepEqual({ grant_type, requested_token_type, subject_token_type, subject_token, client_id }, {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', requested_token_type: 'urn:ietf:params:oauth:token-type:id-jag',
+        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token', subject_token: 'an ID token', client_id: 'program-at-the-provider',
+    });
+    const now = seconds();
+    const access_token = signJwt(key, { sub: person.sub, resource, client_id: client.client_id, iss: origin, aud: audience, iat: now, exp: now + 300, jti: randomUUID() },
+        { typ: 'oauth-id-jag+jwt', kid: undefined });
+    return { access_token, issued_token_type: 'urn:ietf:params:oauth:token-type:id-jag', token_type: 'N_A' };
+}
+
 async function startProvider() {
-    const server = createServer((req, res) => {
+    const server = createServer(async (req, res) => {
         const origin = `http://127.0.0.1:${server.address().port}`;
         const say = (value, status = 200) => res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
-        if (req.url === '/.well-known/openid-configuration') return say({ issuer: origin, authorization_endpoint: `${origin}/a`, token_endpoint: `${origin}/t`, jwks_uri: `${origin}/jwks` });
+        if (req.url === '/.well-known/openid-configuration') return say({ issuer: origin, authorization_endpoint: `${origin}/a`, token_endpoint: `${origin}/t`, jwks_uri: `${origin}/jwks`,
+            response_types_supported: ['code'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['ES256'] });
+        if (req.url === '/t') return say(exchange(origin, Object.fromEntries(new URLSearchParams(await textIn(req)))));
         if (req.url === '/jwks') return say({ keys: [key.jwk] });
         return say({}, 404);
     });
@@ -87,6 +105,31 @@ test('metadata offers it, and an assertion gives an access token, no refresh tok
     assert.equal(event.user_id, person.user_id);
     const again = await present(jag({ aud: [issuer], email: undefined }));
     assert.equal(again.status, 200, `known by issuer and subject: ${again.text}`);
+});
+
+test('the official SDK, from the address alone: metadata, the provider\'s token exchange, the assertion, the call', async () => {
+    const { client_id, client_secret } = client;
+    const grants = [];
+    const authProvider = new CrossAppAccessProvider({
+        clientId: client_id, clientSecret: client_secret, expectedIssuer: issuer,
+        assertion: async ({ authorizationServerUrl, resourceUrl }) => {
+            const { jwtAuthGrant } = await discoverAndRequestJwtAuthGrant({ idpUrl: idp.issuer, audience: authorizationServerUrl, resource: resourceUrl,
+                idToken: 'an ID token', clientId: 'program-at-the-provider' });
+            grants.push(jwtAuthGrant);
+            return jwtAuthGrant;
+        },
+    });
+    const program = new Client({ name: 'enterprise', version: '1.0.0' }, { capabilities: {} });
+    await program.connect(new StreamableHTTPClientTransport(new URL(`${issuer}${new URL(connection.mcp).pathname}`), { authProvider }));
+    assert.match(textOf(await program.callTool({ name: 'echo', arguments: { text: 'by assertion' } })), /by assertion/);
+    await program.close();
+    assert.equal(grants.length, 1);
+    // Exactly what the suite's own client sends: nothing but the assertion, both parts of the header encoded.
+    const alone = exchange(idp.issuer, { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', requested_token_type: 'urn:ietf:params:oauth:token-type:id-jag',
+        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token', subject_token: 'an ID token', client_id: 'program-at-the-provider', audience: issuer, resource: connection.mcp });
+    const authorization = `Basic ${Buffer.from([client_id, client_secret].map(encodeURIComponent).join(':')).toString('base64')}`;
+    const { status, text } = await form(`${tulle.url}/oauth/token`, { grant_type: grantType, assertion: alone.access_token }, { authorization });
+    assert.equal(status, 200, text);
 });
 
 test('the scope and the resource may be narrowed, never widened', async () => {

@@ -11,6 +11,7 @@ import { makeOwner, makePerson } from './lib/oauth.mjs';
 import { startOpenIdProvider } from './lib/servers.mjs';
 import { guard } from './lib/secrets.mjs';
 import { authConfig, LyingProvider, providerIds, Traveller } from './lib/sso.mjs';
+import { ageProofs, sql } from './lib/store.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
 const secret = guard('c1ient-secret-of-oidc-signin', 'client secret of a provider');
@@ -192,6 +193,68 @@ test('[202] what the provider of one organization says of a person of another is
     assert.equal(out.status, 403);
 });
 
+/** A dangerous tool with the cookie of a browser: 200 if the proof is fresh, else what is asked for. */
+async function makeKey(browser, org) {
+    const { csrf_token } = await browser.session();
+    const answer = await browser.request('/api/tools/API_KEY_CREATE', { method: 'POST', body: JSON.stringify({ organization_id: org.org_id, name: 'by cookie' }),
+        headers: { 'content-type': 'application/json', 'x-csrf-token': csrf_token } });
+    const { key, error } = JSON.parse(answer.html);
+    if (key) guard(key, 'a key made by cookie');
+    return error?.code ?? answer.status;
+}
+/** From the page that asks for a fresh proof to the provider: the address that the browser is sent to. */
+async function again(browser) {
+    const page = await browser.open('/account/security');
+    assert.equal(page.path, '/login/again');
+    const link = /href="(\/login\/again\/provider\?[^"]*)"/.exec(page.html)[1].replaceAll('&amp;', '&');
+    const sent = await browser.request(link);
+    assert.equal(sent.status, 303, sent.text);
+    return new URL(sent.headers.location);
+}
+
+test('dangerous acts ask for a fresh proof, which the provider gives: of the same person, who signed in there again', async () => {
+    const alice = new Traveller(home);
+    await signIn(alice, ids.basic, 'alice');
+    assert.equal(await makeKey(alice, acme), 200);
+    ageProofs(tulle);
+    assert.equal(await makeKey(alice, acme), 'reauthentication_required');
+
+    const address = await again(alice);
+    assert.deepEqual(['prompt', 'max_age'].map((name) => address.searchParams.get(name)), ['login', '0']);
+    address.searchParams.set('login_hint', 'stranger');
+    const other = await authorizeAt(address.href, home);
+    assert.equal((await alice.request(other.pathname + other.search)).status, 403, 'somebody else there');
+    assert.equal(await makeKey(alice, acme), 'reauthentication_required');
+
+    const mine = await again(alice);
+    mine.searchParams.set('login_hint', 'alice');
+    const old = new Map(alice.jar);
+    const back = await authorizeAt(mine.href, home);
+    const page = await alice.request(back.pathname + back.search);
+    assert.deepEqual([page.status, page.headers.location], [303, '/account/security'], page.text);
+    assert.equal(await makeKey(alice, acme), 200);
+    const thief = new Traveller(home);
+    for (const [name, value] of old) thief.jar.set(name, value);
+    assert.equal(await userOf(thief), null, 'the old cookie is worthless');
+});
+
+test('a provider that did not ask the person again proves nothing anew', async () => {
+    const evil = (await tulle.use('ORGANIZATION_SSO_LIST', {}, other)).items[0];
+    liar.plan = { claims: { sub: 'n', email: 'new@else.test' } };
+    const browser = new Traveller(home);
+    await browser.travel(liar, evil.id);
+    ageProofs(tulle);
+    const now = Math.floor(Date.now() / 1000);
+    for (const [auth_time, status] of [[undefined, 502], [now - 3600, 502], [`${now}`, 502], [now, 303]]) {
+        const address = await again(browser);
+        liar.plan = { claims: { sub: 'n', email: 'new@else.test', auth_time } };
+        const page = await browser.arrive(liar, evil.id, Object.fromEntries(address.searchParams));
+        assert.equal(page.status, status, `${auth_time}: ${page.text}`);
+    }
+    assert.equal((await browser.open('/account/security')).path, '/account/security');
+    liar.plan = {};
+});
+
 test('groups that do not fit into the token are fetched from the provider, and from nowhere else', async () => {
     const evil = (await tulle.use('ORGANIZATION_SSO_LIST', {}, other)).items[0];
     const overage = (endpoint) => ({ claims: { sub: 'n', email: 'new@else.test', _claim_names: { groups: 's' }, _claim_sources: { s: { endpoint } } } });
@@ -211,10 +274,48 @@ test('groups that do not fit into the token are fetched from the provider, and f
     liar.plan = {};
 });
 
+test('Entra\'s overage is asked of the configured address only, and its pages have an end', async () => {
+    const evil = (await tulle.use('ORGANIZATION_SSO_LIST', {}, other)).items[0];
+    const [graph, victim] = await Promise.all([new LyingProvider().start(), new LyingProvider().start()]);
+    await tulle.use('ORGANIZATION_SSO_UPDATE', { provider_id: evil.id, groups_endpoint: `${graph.issuer}/v1.0/me/getMemberObjects`, group_roles: { 'entra-admins': 'admin' } }, other);
+    const roles = () => sql(tulle, `SELECT roles FROM org_provider_roles WHERE provider_id = '${evil.id}' AND roles <> ''`).map((row) => row.roles);
+    const claims = { sub: 'n', email: 'new@else.test', _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint: `${victim.issuer}/users/n/getMemberObjects` } } };
+    let asked = [];
+    /** Graph's answers: page by page. */
+    const travel = async (pages, said = claims) => {
+        asked = [];
+        const answer = (req, res, json) => {
+            asked.push(`${req.method} ${req.headers.authorization?.slice(0, 9)}`);
+            json(200, pages(asked.length));
+        };
+        graph.plan = { '/v1.0/me/getMemberObjects': answer, '/next': answer };
+        liar.plan = { claims: said };
+        assert.equal((await new Traveller(home).travel(liar, evil.id)).status, 303);
+    };
+    try {
+        await travel((n) => (n === 1 ? { value: ['eng'], '@odata.nextLink': `${graph.issuer}/next` } : { value: ['entra-admins'] }));
+        assert.deepEqual(asked, ['POST Bearer at', 'GET Bearer at']);
+        assert.deepEqual(roles(), ['admin']);
+        await travel(() => ({ value: ['x'], '@odata.nextLink': `${graph.issuer}/next` }));
+        assert.equal(asked.length, 10);
+        assert.deepEqual(roles(), ['admin'], 'half a list takes nothing away');
+        await travel(() => ({ value: ['x'], '@odata.nextLink': `${victim.issuer}/next` }));
+        assert.deepEqual([asked.length, roles()], [1, ['admin']], 'nor does one that goes on elsewhere');
+        await travel(() => ({ value: [] }), { sub: 'n', email: 'new@else.test', hasgroups: true });
+        assert.deepEqual([asked.length, roles()], [1, []], 'a whole list does');
+        assert.deepEqual([victim.seen.other, victim.seen.userinfo], [[], []]);
+    } finally {
+        liar.plan = {};
+        await tulle.use('ORGANIZATION_SSO_UPDATE', { provider_id: evil.id, groups_endpoint: null, group_roles: null }, other);
+        await Promise.all([graph.end(), victim.end()]);
+    }
+});
+
 test('a mistake in the file stops the start with one line', async () => {
     const client = { clientId: 'c', clientSecret: secret };
     for (const [config, expected] of [
         ['{', /AUTH_CONFIG: /], ['[]', /AUTH_CONFIG: .*no JSON object/], [{ socialProviders: [] }, /socialProviders is no object/],
+        [{ socialProvider: {} }, /AUTH_CONFIG: .*unknown member "socialProvider"/],
         [{ socialProviders: { google: { clientId: 'c' } } }, /socialProviders\.google: clientSecret is missing/],
         [{ socialProviders: { google: { ...client, clientID: 'c' } } }, /socialProviders\.google: google has an unknown member "clientID"/],
         [{ socialProviders: { gitea: client } }, /socialProviders\.gitea: issuer is missing/],
@@ -258,6 +359,14 @@ test('a provider keeps its id over restarts; one that left the file is closed', 
         const browser = new Traveller(`http://localhost:${own.port}`);
         assert.equal((await browser.request(`/auth/oidc/${before.two}/start`)).status, 404);
         assert.equal((await browser.request(`/auth/oidc/${before.one}/start`)).status, 303);
+        const good = await own.cli(['doctor']);
+        assert.equal(good.code, 0, good.stdout);
+        assert.ok(good.stdout.includes(`ok   provider one     comes back to http://localhost:${own.port}/auth/oidc/${before.one}/callback\n`), good.stdout);
+        const silent = authConfig({ socialProviders: { one: { issuer: `${liar.issuer}/nobody`, clientId: 'c', clientSecret: secret }, new: { issuer: liar.issuer, clientId: 'c', clientSecret: secret } } });
+        const bad = await own.cli(['doctor'], { env: { AUTH_CONFIG: silent } });
+        assert.equal(bad.code, 1, bad.stdout);
+        assert.match(bad.stdout, /^FAIL provider one     .*publishes no metadata; comes back to /m);
+        assert.match(bad.stdout, /^ok   provider new     .*first start/m);
     } finally {
         await own.end();
     }

@@ -12,7 +12,7 @@ import { sql } from './lib/store.mjs';
 let tulle, org, idp, provider, sp;
 
 before(async () => {
-    tulle = await startForSaml();
+    tulle = await startForSaml({ TRUSTED_PROXIES: '127.0.0.1' });
     org = await tulle.makeOrg('corp');
     proveDomain(tulle, org, 'corp.example');
     idp = new ForgedIdp();
@@ -506,4 +506,19 @@ test('a log-out works once, and however its query is escaped [184]', async () =>
 test('after all that, a genuine answer still signs in', async () => {
     assert.deepEqual(await readSp(tulle, provider), sp);
     await accepted((there) => idp.respond(there), 'genuine');
+});
+
+test('answers that are refused are counted by address; nobody else waits, and right ones count nothing', async () => {
+    const at = async (address, right) => {
+        const person = new SamlPerson(tulle);
+        const there = await person.leave(sp);
+        const xml = idp.respond(there, right ? {} : { issuer: 'https://else.example' });
+        return (await person.post(there, xml, { headers: { 'x-forwarded-for': address } })).status;
+    };
+    for (let i = 0; i < 25; i++) assert.equal(await at('203.0.113.9', true), 303);
+    const since = Date.now();
+    let n = 0;
+    while (await at('203.0.113.9', false) === 303 && n < 60) n++;
+    assert.ok(n >= 20 && n <= 20 + Math.ceil((Date.now() - since) / 3000), `${n} bad ones, and one more comes back every three seconds`);
+    assert.equal(await at('203.0.113.10', true), 303);
 });

@@ -372,6 +372,17 @@ test('owners: the last one stays, and an administrator\'s token touches none', a
     await bad(403, undefined, 'PATCH', `/Groups/${item.id}`, join, { token: tokens.admin.text });
     await bad(403, undefined, 'DELETE', `/Groups/${item.id}`, undefined, { token: tokens.admin.text });
     assert.equal((await tulle.tool('ORGANIZATION_GET', {}, org)).status, 200);
+
+    await use('ORGANIZATION_MEMBER_UPDATE_ROLE', { email: admin.email, role: 'owner' });
+    const made = await use('ORGANIZATION_SCIM_TOKEN_CREATE', { name: 'of an owner for a while' }, admin);
+    const token = guard(made.token, 'SCIM token');
+    assert.equal(made.item.is_owners, true);
+    await good(200, 'PATCH', `/Groups/${item.id}`, join, { token });
+    await use('ORGANIZATION_GROUP_MEMBER_REMOVE', { group_id: item.id, email: admin.email });
+    await use('ORGANIZATION_MEMBER_UPDATE_ROLE', { email: admin.email, role: 'admin' });
+    await bad(403, undefined, 'PATCH', `/Groups/${item.id}`, join, { token });
+    await bad(403, undefined, 'PATCH', `/Users/${org.user_id}`, off, { token });
+    await good(200, 'GET', '/Users', undefined, { token });
     await use('ORGANIZATION_GROUP_DELETE', { group_id: item.id });
 });
 

@@ -195,9 +195,11 @@ test('row 274: an old proof changes no factor; a password alone does not either 
     }
     await browser.open('/account/security');
     assert.equal(browser.page.path, '/login/again');
-    const wrong = await browser.submit('/login/again', { password: 'not the password' }, { having: { username: person.email } });
+    const wrong = await browser.submit('/login/again', { code: otp(person.seed, 100) });
     assert.equal(wrong.status, 401);
-    const back = await browser.submit('/login/again', { password: person.password }, { having: { username: person.email } });
+    const guess = await browser.request('/login/again', { method: 'POST', body: new URLSearchParams({ csrf_token: fields.csrf_token, password: person.password }).toString() });
+    assert.equal(guess.status, 401, 'the password alone is not them');
+    const back = await browser.submit('/login/again', { code: otp(person.seed) });
     assert.equal(back.path, '/account/security', back.text);
     assert.match(back.text, /Remove the app/);
 
@@ -239,12 +241,44 @@ test('row 220: a password link does not lead around the second factor', async ()
     assert.equal((await enter(browser, otp(person.seed))).path, '/account');
 });
 
+test('[237] tulle recover refuses a disabled account unless told, and takes lost factors away; both are in the record', async () => {
+    const person = await withApp('lost');
+    sql(tulle, `UPDATE users SET disabled_at = 1 WHERE id = '${person.id}'`);
+    const recover = (...more) => tulle.cli(['recover', '--org', 'factors', '--email', person.email, ...more]);
+    const refused = await recover('--reset-factors');
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /is disabled.*--enable/);
+    assert.equal(sql(tulle, `SELECT user_id FROM user_totp WHERE user_id = '${person.id}'`).length, 1, 'nothing is changed');
+    const enabled = await recover('--enable');
+    assert.equal(enabled.code, 0, enabled.stderr);
+    guard(enabled.stdout.trim().split('/').at(-1), 'a recovery link');
+    const waiting = await firstFactor(person);
+    sql(tulle, `INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, is_backup_eligible, is_backed_up, name, created_at) VALUES ('pk_lost', '${person.id}', 'lost', 'x', 0, 0, 0, 'Lost', 1)`);
+    const reset = await recover('--reset-factors');
+    assert.equal(reset.code, 0, reset.stderr);
+    const path = new URL(guard(reset.stdout.trim(), 'a recovery link')).pathname;
+    assert.equal((await enter(waiting, otp(person.seed))).path, '/login', 'what waited for a factor is over');
+    for (const table of ['user_totp', 'recovery_codes', 'passkeys', 'pending_signins'])
+        assert.deepEqual(sql(tulle, `SELECT user_id FROM ${table} WHERE user_id = '${person.id}'`), [], table);
+    const browser = new Browser(tulle.url);
+    await browser.open(path);
+    assert.equal((await browser.submit(path, { password: plant('the new password of lost@') })).path, '/account');
+    const rows = (await tulle.use('ORGANIZATION_AUDIT_LIST', { limit: 100, user_id: 'cli' }, org)).items.map(({ method, name }) => `${method} ${name}`);
+    for (const method of ['recover: account enabled', 'recover: factors reset'])
+        assert.ok(rows.includes(`${method} ${person.id}`), `${method}: ${rows}`);
+});
+
 test('a new password ends what the old one began', async () => {
     const person = await withApp('begun');
     const begun = await firstFactor(person);
     await person.browser.open('/account');
-    const page = await person.browser.submit('/account/password', { current: person.password, password: plant('the next password of begun') });
+    ageProofs(tulle);
+    const next = { current: person.password, password: plant('the next password of begun') };
+    assert.equal((await person.browser.submit('/account/password', next)).path, '/login/again', 'an old proof, and there is a second factor');
+    assert.equal((await person.browser.submit('/login/again', { code: otp(person.seed) })).path, '/account');
+    const page = await person.browser.submit('/account/password', next);
     assert.match(page.text, /password is changed/);
+    forgetSteps(person.id);
     assert.equal((await enter(begun, otp(person.seed))).path, '/login');
     assert.equal(await isIn(begun), false);
 });

@@ -225,8 +225,22 @@ test('errors of the stateless revision are put into words that session clients k
     assert.deepEqual(invalid.body.error, { code: -32602, message: 'bad', data: { x: 1 } });
     const broken = await client.tool('status', { status: 500 });
     assert.deepEqual([broken.status, broken.body.error.code], [200, -32603]);
+    for (const sse of [false, true]) {
+        const huge = await client.tool('huge', { mb: 9, sse });
+        assert.equal(huge.body.error.code, -32603);
+        assert.match(huge.body.error.message, /larger than 8388608 bytes.*session era/);
+    }
+    assert.equal((await client.tool('huge', { mb: 7 })).body.result.content[0].text.length, 7 * 1024 * 1024);
     const refused = await client.tool('status', { status: 401 });
     assert.deepEqual([refused.status, refused.body.error.code], [200, -32603]);
+});
+
+test('headers that the server did not expect: its tools are listed again, and the call is sent once more', async () => {
+    const client = await begin({ url: rawMcp });
+    await raw.forget();
+    await client.tool('status', { status: 400, type: 'application/json', body: { jsonrpc: '2.0', error: { code: -32020, message: 'headers' } } });
+    const methods = (await raw.seen()).map(({ body }) => JSON.parse(body).method);
+    assert.deepEqual(methods.slice(methods.indexOf('tools/call')), ['tools/call', 'tools/list', 'tools/call']);
 });
 
 test('kinds of results that nobody declared are failures; more than one cannot be asked', async () => {

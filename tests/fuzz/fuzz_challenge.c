@@ -14,5 +14,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (!downstream_challenge_read(a, (struct str){(const char *)bytes, n}, &c))
         return 0;
     ensure(c.resource_metadata.n + c.scope.n + c.error.n <= n);
+    ensure(c.dpop_algs.n + c.dpop_error.n <= n && (c.has_dpop || c.dpop_error.n == 0));
     return 0;
 }

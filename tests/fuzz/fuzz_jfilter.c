@@ -8,10 +8,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static bool run(struct str text, uint32_t seed, struct buf *out, struct err *e)
+static bool run(struct str text, uint32_t seed, const struct jfilter_stamp *stamp, struct buf *out,
+                struct err *e)
 {
     struct jfilter f;
     jfilter_init(&f, STR("\"new\""));
+    if (stamp)
+        jfilter_stamp_with(&f, stamp);
     bool is_good = true;
     for (size_t at = 0; is_good && at < text.n;) {
         seed = seed * 1664525u + 1013904223u;
@@ -28,6 +31,31 @@ static bool run(struct str text, uint32_t seed, struct buf *out, struct err *e)
     return is_good;
 }
 
+/* A stamped answer is an answer, and says once what the stamp says. */
+static void run_stamped(struct str text, uint32_t seed)
+{
+    const struct jfilter_stamp stamp = {.members = STR("\"resultType\":\"complete\""),
+                                        .meta = STR("\"info\":{}")};
+    struct buf out;
+    struct err e;
+    buf_init(&out, 1u << 24);
+    if (run(text, seed, &stamp, &out, &e)) {
+        struct str result = jscan_member(buf_str(&out), STR("result"));
+        struct jiter it;
+        size_t n = 0;
+        if (!jscan_valid(buf_str(&out), &e))
+            abort();
+        if (!str_is_absent(result) && jscan_type(result) == JTYPE_OBJECT) {
+            for (jscan_iter(&it, result); jscan_next(&it);)
+                n += jscan_string_eq(it.key, STR("resultType")) &&
+                     str_eq(it.value, STR("\"complete\""));
+            if (n != 1)
+                abort();
+        }
+    }
+    buf_end(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     if (n == 0)
@@ -38,7 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct buf out;
     buf_init(&out, 1u << 24);
     bool scanned = jscan_object(text, &id, 1, &scan_e);
-    bool filtered = run(text, bytes[0], &out, &filter_e);
+    bool filtered = run(text, bytes[0], NULL, &out, &filter_e);
+    run_stamped(text, bytes[0]);
     if (scanned && !filtered)
         abort();
     if (filtered && !scanned &&

@@ -49,7 +49,17 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
         node = rebind_lookups++ == 0 ? "127.0.0.2" : "127.0.0.1";
     else if (node && strcmp(node, "unknown.test") == 0)
         return EAI_NONAME;
-    else if (node && strcmp(node, "slow.test") == 0) {
+    else if (node && strcmp(node, "two.test") == 0) {
+        struct addrinfo *second;
+        int first_failed = real_getaddrinfo("127.0.0.8", service, hints, out);
+        int second_failed = real_getaddrinfo("127.0.0.1", service, hints, &second);
+        assert_true(!first_failed && !second_failed);
+        struct addrinfo *last = *out;
+        while (last->ai_next)
+            last = last->ai_next;
+        last->ai_next = second;
+        return 0;
+    } else if (node && strcmp(node, "slow.test") == 0) {
         while (!slow_is_released)
             usleep(1000);
         return EAI_AGAIN;
@@ -65,6 +75,7 @@ struct fixture {
     struct http_client *client;
     struct offload *offload;
     struct arena *arena;
+    bool is_curl_only; /* by the environment */
     char url[300];
 };
 
@@ -88,14 +99,13 @@ static inline void in_fiber(void *arg)
                                                           .allow_loopback = !s->no_loopback},
                               &e);
     assert_non_null(fx.guard);
-    fx.client =
-        http_client_new(fiber_loop(),
-                        &(struct http_client_config){.guard = fx.guard,
-                                                     .proxy = s->use_proxy ? proxy : NULL,
-                                                     .no_proxy = s->no_proxy,
-                                                     .offload = fx.offload,
-                                                     .uses_curl_only = getenv("TULLE_TEST_HTTP")},
-                        &e);
+    fx.client = http_client_new(fiber_loop(),
+                                &(struct http_client_config){.guard = fx.guard,
+                                                             .proxy = s->use_proxy ? proxy : NULL,
+                                                             .no_proxy = s->no_proxy,
+                                                             .offload = fx.offload,
+                                                             .uses_curl_only = fx.is_curl_only},
+                                &e);
     assert_non_null(fx.client);
     s->test();
     http_client_free(fx.client);
@@ -106,6 +116,7 @@ static inline void run_with(const struct setup *s)
 {
     struct err e;
     struct setup copy = *s;
+    fx.is_curl_only = getenv("TULLE_TEST_HTTP") != NULL; /* NOLINT(concurrency-mt-unsafe): alone */
     fx.server = raw_server_start();
     fx.offload = offload_new(1, &e);
     fx.arena = arena_new((size_t)32 * 1024 * 1024);

@@ -306,6 +306,8 @@ static inline struct raw_server *raw_server_start(void)
     socklen_t n = sizeof in;
     pthread_mutex_init(&s->lock, NULL);
     s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* A test may take one address of its port. */
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int));
     if (s->fd < 0 || bind(s->fd, (const struct sockaddr *)&in, sizeof in) != 0 ||
         listen(s->fd, 64) != 0 || getsockname(s->fd, (struct sockaddr *)&in, &n) != 0)
         abort();

@@ -246,6 +246,56 @@ static void count_end(void *arg)
     (*(int *)arg)++;
 }
 
+static int sunk;
+
+static void sink_count(struct client_session *of unused_arg,
+                       const struct client_session *part unused_arg, struct str message)
+{
+    assert_true(str_eq(message, STR("{}")));
+    sunk++;
+}
+
+static void a_part_of_a_session_is_found_again_and_ends_with_it(void **state)
+{
+    (void)state;
+    struct rig r = {0};
+    struct client_session *s, *parts[4];
+    int ended = 0;
+    rig_begin(&r);
+    sunk = 0;
+    struct client_who own = who("usr_a", "p1");
+    open_at(&r, &own, 1000, &s);
+    assert_null(client_session_branch_find(s, STR("one")));
+    struct client_session *one = client_session_branch(s, STR("one"), sink_count);
+    struct client_session *again = client_session_branch(s, STR("one"), sink_count);
+    struct client_session *two = client_session_branch(s, STR("two"), sink_count);
+    assert_true(one && one == again && two && one != two);
+    client_session_release(again);
+    client_session_attach(one, count_end, &ended);
+    client_session_attach(two, count_end, &ended);
+    assert_true(client_session_subscribe(one, STR("file:///a"), &r.e));
+    assert_false(client_session_wants(two, STR("file:///a")));
+    assert_true(client_session_push(one, STR("{}")));
+    assert_int_equal(sunk, 1);
+
+    client_session_end(two); /* by itself */
+    assert_int_equal(ended, 1);
+    assert_false(client_session_push(two, STR("{}")));
+    assert_int_equal(client_session_branches(s, parts, ARRAY_LEN(parts)), 1);
+    assert_ptr_equal(parts[0], one);
+    client_session_release(one);
+
+    client_session_end(s);
+    assert_int_equal(ended, 2);
+    assert_true(client_session_is_ended(one));
+    assert_false(client_session_push(one, STR("{}")));
+    assert_int_equal(sunk, 1);
+    assert_null(client_session_branch(s, STR("three"), sink_count));
+    client_session_release(one);
+    client_session_release(two);
+    rig_end(&r);
+}
+
 static void what_is_attached_ends_once(void **state)
 {
     (void)state;
@@ -264,6 +314,29 @@ static void what_is_attached_ends_once(void **state)
     assert_int_equal(first, 1);
     assert_int_equal(second, 1);
     assert_int_equal(late, 1);
+    rig_end(&r);
+}
+
+static void what_read_the_uris_last_stays_attached(void **state)
+{
+    (void)state;
+    struct rig r = {0};
+    struct client_session *s;
+    int first = 0, second = 0, third = 0;
+    rig_begin(&r);
+    struct client_who own = who("usr_a", "p1");
+    open_at(&r, &own, 1000, &s);
+    uint64_t turn = client_session_turn(s), later = client_session_turn(s);
+    assert_true(client_session_attach_in_turn(s, count_end, &second, later));
+    assert_false(client_session_attach_in_turn(s, count_end, &first, turn)); /* took longer */
+    assert_int_equal(first + second, 0);
+    assert_true(client_session_attach_in_turn(s, count_end, &third, client_session_turn(s)));
+    assert_int_equal(second, 1);
+    assert_true(client_session_attach(s, NULL, &third));
+    assert_true(client_session_attach_in_turn(s, count_end, &first, turn)); /* nothing is there */
+    client_session_end(s);
+    assert_int_equal(first, 1);
+    assert_int_equal(third, 0);
     rig_end(&r);
 }
 
@@ -406,7 +479,9 @@ int main(void)
         cmocka_unit_test(a_full_hub_of_one_organization_leaves_that_of_another_alone),
         cmocka_unit_test(the_idle_and_the_old_are_reaped),
         cmocka_unit_test(levels_and_subscriptions_are_kept),
+        cmocka_unit_test(a_part_of_a_session_is_found_again_and_ends_with_it),
         cmocka_unit_test(what_is_attached_ends_once),
+        cmocka_unit_test(what_read_the_uris_last_stays_attached),
         cmocka_unit_test(questions_are_answered_from_another_thread_once_each),
         cmocka_unit_test(whoever_waits_hears_that_the_session_ended),
         cmocka_unit_test(an_unanswered_question_is_withdrawn_at_its_deadline),

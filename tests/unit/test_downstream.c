@@ -190,6 +190,38 @@ static void challenges_are_read(unused_arg void **state)
     arena_end(a);
 }
 
+static void challenges_for_bound_tokens_are_read(unused_arg void **state)
+{
+    struct arena *a = arena_new(1 << 20);
+    struct downstream_challenge c;
+    assert_true(downstream_challenge_read(
+        a,
+        STR("Bearer scope=\"one\", error=\"invalid_token\", Negotiate, DPoP algs=\"ES256 PS256\", "
+            "error=\"use_dpop_nonce\", scope=\"two\""),
+        &c));
+    assert_true(c.has_dpop);
+    assert_str(c.scope, "one");
+    assert_str(c.error, "invalid_token");
+    assert_str(c.dpop_error, "use_dpop_nonce");
+    assert_str(c.dpop_algs, "ES256 PS256");
+    assert_true(downstream_challenge_read(a, STR("dpop resource_metadata=\"https://h/\""), &c));
+    assert_true(c.has_dpop && str_is_absent(c.dpop_algs) && str_is_absent(c.dpop_error));
+    assert_str(c.resource_metadata, "https://h/");
+    assert_true(downstream_challenge_read(a, STR("Bearer realm=\"DPoP error=x\", scope=DPoP"), &c));
+    assert_false(c.has_dpop);
+    const struct http_header lines[] = {{STR("www-authenticate"), STR("Basic realm=x")},
+                                        {STR("WWW-Authenticate"), STR("Bearer scope=\"one\"")},
+                                        {STR("DPoP-Nonce"), STR("n")},
+                                        {STR("WWW-Authenticate"), STR("DPoP algs=\"ES256\"")}};
+    const struct http_answer_head head = {401, lines, ARRAY_LEN(lines)}, none = {401, lines, 1};
+    assert_true(downstream_challenge_of(a, &head, &c));
+    assert_true(c.has_dpop);
+    assert_str(c.scope, "one");
+    assert_str(c.dpop_algs, "ES256");
+    assert_false(downstream_challenge_of(a, &none, &c));
+    arena_end(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +230,7 @@ int main(void)
         cmocka_unit_test(tokens_belong_to_an_owner_of_one_organization),
         cmocka_unit_test(what_was_begun_is_taken_once_in_its_browser_and_in_time),
         cmocka_unit_test(challenges_are_read),
+        cmocka_unit_test(challenges_for_bound_tokens_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,9 +48,10 @@ static struct str code_of(struct fixture *f, struct rig *r, struct str user, int
 static struct str with_app(struct fixture *f, struct rig *r, const char *id)
 {
     struct str user = user_make(f, id), seed;
+    const struct codes_enrolment who = {user, STR("ses_a")};
     rig_send(r, STR_NONE, STR_NONE);
-    OK(f, codes_app_start(&r->rq, user, &seed, &f->e));
-    OK(f, codes_app_confirm(&r->rq, user, code_of(f, r, user, -1), &f->e));
+    OK(f, codes_app_start(&r->rq, &who, &seed, &f->e));
+    OK(f, codes_app_confirm(&r->rq, &who, code_of(f, r, user, -1), &f->e));
     return user;
 }
 
@@ -64,12 +65,13 @@ static void enrol_body(struct fixture *f)
 {
     struct rig r;
     struct str user = user_make(f, "usr_a"), seed, again, uri;
+    const struct codes_enrolment who = {user, STR("ses_a")}, other = {user, STR("ses_b")};
     struct factors_row has;
     bool is_recovery;
     rig_begin(&r, f->a, f);
     rig_send(&r, STR_NONE, STR_NONE);
     to_middle_of_step();
-    OK(f, codes_app_start(&r.rq, user, &seed, &f->e));
+    OK(f, codes_app_start(&r.rq, &who, &seed, &f->e));
     assert_int_equal(seed.n, 32); /* 160 bits */
     OK(f, codes_app_uri(&r.rq, STR("a b@x.test"), seed, &uri, &f->e));
     assert_true(str_eq(uri, arena_printf(f->a,
@@ -77,20 +79,25 @@ static void enrol_body(struct fixture *f)
                                          "issuer=Tulle%%20localhost%%3A3000",
                                          STR_FMT(seed))));
     /* a second start replaces a seed that nobody confirmed */
-    OK(f, codes_app_start(&r.rq, user, &again, &f->e));
+    OK(f, codes_app_start(&r.rq, &who, &again, &f->e));
     assert_false(str_eq(seed, again));
-    OK(f, codes_app_pending(&r.rq, user, &seed, &f->e));
+    OK(f, codes_app_pending(&r.rq, &who, &seed, &f->e));
     assert_true(str_eq(seed, again));
+    /* another session of the person neither sees it nor finishes it */
+    FAILS(f, ERR_NOT_FOUND, codes_app_pending(&r.rq, &other, &seed, &f->e));
+    FAILS(f, ERR_NOT_FOUND, codes_app_confirm(&r.rq, &other, code_of(f, &r, user, 0), &f->e));
+    /* ... also where its seed has been replaced since its code was looked at */
+    FAILS(f, ERR_NOT_FOUND, totp_confirm(f->db, f->a, user, other.session_id, 1, 1, &f->e));
     /* an app that is not confirmed proves nothing */
     FAILS(f, ERR_UNAUTHENTICATED,
           codes_prove(&r.rq, user, code_of(f, &r, user, 0), &is_recovery, &f->e));
     OK(f, factors_get(f->db, f->a, user, &has, &f->e));
     assert_false(has.has_totp);
-    OK(f, codes_app_confirm(&r.rq, user, code_of(f, &r, user, 0), &f->e));
+    OK(f, codes_app_confirm(&r.rq, &who, code_of(f, &r, user, 0), &f->e));
     OK(f, factors_get(f->db, f->a, user, &has, &f->e));
     assert_true(has.has_totp);
-    FAILS(f, ERR_CONFLICT, codes_app_start(&r.rq, user, &seed, &f->e));
-    FAILS(f, ERR_NOT_FOUND, codes_app_pending(&r.rq, user, &seed, &f->e));
+    FAILS(f, ERR_CONFLICT, codes_app_start(&r.rq, &who, &seed, &f->e));
+    FAILS(f, ERR_NOT_FOUND, codes_app_pending(&r.rq, &who, &seed, &f->e));
     /* the code that confirmed it is used */
     FAILS(f, ERR_UNAUTHENTICATED,
           codes_prove(&r.rq, user, code_of(f, &r, user, 0), &is_recovery, &f->e));
@@ -220,7 +227,7 @@ static void pending_body(struct fixture *f)
     bool is_needed;
     rig_begin(&r, f->a, f);
     struct str user = with_app(f, &r, "usr_a");
-    const struct signin s = {.user_id = user, .method = "password"};
+    const struct signin s = {.user_id = user, .method = "password", .session_ends_at = 77};
     OK(f, second_is_needed(&r.rq, user, &is_needed, &f->e));
     assert_true(is_needed);
     rig_send(&r, STR_NONE, STR_NONE);
@@ -232,6 +239,8 @@ static void pending_body(struct fixture *f)
     OK(f, second_find(&r.rq, &p, &f->e));
     assert_str(p.user_id, "usr_a");
     assert_str(p.return_to, "/account");
+    assert_int_equal(p.ends_at, 77); /* when the provider's session is over is not forgotten */
+    FAILS(f, ERR_UNAUTHENTICATED, second_finish(&r.rq, &p, &p.return_to, &f->e));
     assert_true(str_is_absent(p.org_id) && str_is_absent(p.provider_id));
     /* as many codes as it takes, then it is over, however right the next one is */
     for (int i = 0; i < LIMIT_FACTOR_TRIES; i++)

@@ -48,6 +48,49 @@ static void each_failure_is_named(void **state)
     run(failures);
 }
 
+enum { FILLERS = 8 };
+
+/* A port that swallows what comes: its queue is full. */
+static int swallower_open(int fds[FILLERS])
+{
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)fx.server->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 7)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)), 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&in, sizeof in), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    for (int i = 0; i < FILLERS; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)!connect(fds[i], (const struct sockaddr *)&in, sizeof in);
+    }
+    return fd;
+}
+
+static void first_swallows(void)
+{
+    int fds[FILLERS], fd = swallower_open(fds);
+    struct http_fetched got;
+    struct http_call call = get("/ok");
+    call.url = url_at("two.test", "/ok");
+    if (fx.is_curl_only) { /* curl goes on to another family of addresses only */
+        call.connect_ms = 300;
+        assert_err(fetch_err(&call), ERR_TIMEOUT, "did not accept a connection");
+    } else {
+        fetch_ok(&call, &got);
+        assert_int_equal(got.head.status, 200);
+    }
+    for (int i = 0; i < FILLERS; i++)
+        close(fds[i]);
+    close(fd);
+}
+
+static void a_servers_next_address_is_tried(void **state)
+{
+    (void)state;
+    run(first_swallows);
+}
+
 static void cut_stream(void)
 {
     struct http_answer_head head;
@@ -255,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_failure_is_named),
+        cmocka_unit_test(a_servers_next_address_is_tried),
         cmocka_unit_test(a_cut_answer_gives_what_came_and_then_the_failure),
         cmocka_unit_test(a_connection_closed_meanwhile_is_replaced),
         cmocka_unit_test(a_request_that_may_have_arrived_is_not_sent_again),

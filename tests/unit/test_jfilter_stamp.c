@@ -2,6 +2,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -83,15 +85,44 @@ static void only_the_result_itself_is_stamped(void **state)
           ",\"result\":{},\"a\":{\"_meta\":{}}," META "}}}");
 }
 
-static void a_result_that_says_otherwise_is_refused(void **state)
+static void what_the_server_says_of_the_stamps_names_is_left_out(void **state)
+{
+    (void)state;
+    const char *bare = "{\"id\":9,\"result\":{" FRONT "," META "}}}";
+    check("{\"id\":1,\"result\":{\"resultType\":\"input_required\"}}", bare);
+    check("{\"id\":{\"a\":1},\"result\":{\"ttlMs\":{\"k\":4},\"cacheScope\":{\"k\":[5]}}}", bare);
+    check("{\"id\":1,\"result\":{\"\\u0072\\u0065\\u0073\\u0075\\u006c\\u0074\\u0054\\u0079"
+          "\\u0070\\u0065\":1}}",
+          bare);
+    check("{\"id\":1,\"result\":{\"ttlMs\":5 , \"cacheScope\" : \"public\",\"requestState\":{\"x\":"
+          "[1]}}}",
+          "{\"id\":9,\"result\":{" FRONT " ," META "}}}");
+    check(
+        "{\"id\":1,\"result\":{\"x\":1,\"result\\u0054ype\":\"x\",\"y\":[2],\"inputRequests\":{}}}",
+        "{\"id\":9,\"result\":{" FRONT ",\"x\":1,\"y\":[2]," META "}}}");
+    check("{\"id\":1,\"result\":{\"ttlMs\":5,\"x\":{\"ttlMs\":6},\"ttlMs\":7,\"_meta\":{\"ttlMs\":"
+          "8}}}",
+          "{\"id\":9,\"result\":{" FRONT ",\"x\":{\"ttlMs\":6}," META ",\"ttlMs\":8}}}");
+}
+
+static void long_names_pass(void **state)
+{
+    (void)state;
+    char name[JFILTER_KEY_SIZE + 4], in[400], wanted[400];
+    for (size_t n = JFILTER_KEY_SIZE - 3; n < sizeof(name); n++) {
+        memset(name, 'k', n);
+        name[n] = '\0';
+        (void)snprintf(in, sizeof(in), "{\"id\":1,\"result\":{\"%s\":1, \"%s\":2}}", name, name);
+        (void)snprintf(wanted, sizeof(wanted),
+                       "{\"id\":9,\"result\":{" FRONT ",\"%s\":1,\"%s\":2," META "}}}", name, name);
+        check(in, wanted);
+    }
+}
+
+static void what_occurs_twice_is_refused(void **state)
 {
     (void)state;
     static const char *const refused[] = {
-        "{\"id\":1,\"result\":{\"resultType\":\"input_required\"}}",
-        "{\"id\":1,\"result\":{\"x\":1,\"result\\u0054ype\":\"x\"}}",
-        ("{\"id\":1,\"result\":{\"\\u0072\\u0065\\u0073\\u0075\\u006c\\u0074\\u0054\\u0079"
-         "\\u0070\\u0065\":1}}"),
-        "{\"id\":1,\"result\":{\"ttlMs\":5}}",
         "{\"id\":1,\"result\":{\"_meta\":{},\"_meta\":{}}}",
         "{\"id\":1,\"result\":{},\"result\":{}}",
     };
@@ -103,9 +134,6 @@ static void a_result_that_says_otherwise_is_refused(void **state)
         assert_int_equal(e.code, ERR_BAD_REQUEST);
         buf_end(&out);
     }
-    /* cacheScope is not among what this stamp adds */
-    check("{\"id\":1,\"result\":{\"cacheScope\":1}}",
-          "{\"id\":9,\"result\":{" FRONT ",\"cacheScope\":1," META "}}}");
 }
 
 int main(void)
@@ -114,7 +142,9 @@ int main(void)
         cmocka_unit_test(a_result_receives_members_and_meta_wherever_it_stands),
         cmocka_unit_test(an_existing_meta_is_added_to),
         cmocka_unit_test(only_the_result_itself_is_stamped),
-        cmocka_unit_test(a_result_that_says_otherwise_is_refused),
+        cmocka_unit_test(what_the_server_says_of_the_stamps_names_is_left_out),
+        cmocka_unit_test(long_names_pass),
+        cmocka_unit_test(what_occurs_twice_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

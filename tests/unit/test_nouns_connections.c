@@ -152,6 +152,12 @@ static void credentials_body(struct fixture *f)
     assert_str(got.sealed, "v1.y");
     OK(f, credentials_get(f->db, f->a, t.org, t.conn, STR(""), &got, &f->e));
     assert_str(got.sealed, "v1.x");
+    /* Another envelope, unless it is another credential by now. */
+    OK(f, credentials_reseal(f->db, f->a, t.org, &c, STR("v1.again"), &f->e));
+    OK(f, credentials_reseal(f->db, f->a, t.org, &c, STR("v1.late"), &f->e));
+    OK(f, credentials_reseal(f->db, f->a, other.org, &got, STR("v1.other"), &f->e));
+    OK(f, credentials_get(f->db, f->a, t.org, t.conn, c.user_id, &got, &f->e));
+    assert_str(got.sealed, "v1.again");
     FAILS(f, ERR_CONFLICT, credentials_put(f->db, f->a, other.org, &c, &f->e));
     FAILS(f, ERR_NOT_FOUND, credentials_get(f->db, f->a, other.org, t.conn, STR(""), &got, &f->e));
     OK(f, credentials_list(f->db, f->a, t.org, t.conn, STR_NONE, &items, &n, &f->e));

@@ -1,6 +1,11 @@
 /* Users, organizations, members, roles, API keys, facts of the installation. */
 #include "unit/tenant_fixture.h"
 
+#include "store/groups.h"
+#include "store/invitations.h"
+#include "store/org_domains.h"
+#include "store/sso_providers.h"
+
 static const struct db_page first_page = {.limit = 50};
 
 #define CHANGE(...) (&(struct org_change){__VA_ARGS__, .hub_prefix = {0}, .hub_search = {0}})
@@ -190,14 +195,52 @@ static void roles_body(struct fixture *f)
     OK(f, roles_of_member(f->db, f->a, t.org, t.owner, &items, &n, &f->e));
     assert_int_equal(n, 0);
 
-    FAILS(f, ERR_NOT_FOUND, roles_delete(f->db, f->a, other.org, t.role, NOW, &f->e));
-    OK(f, roles_delete(f->db, f->a, t.org, t.role, NOW, &f->e));
+    struct role_uses uses;
+    FAILS(f, ERR_NOT_FOUND, roles_delete(f->db, f->a, other.org, t.role, NOW, &uses, &f->e));
+    FAILS(f, ERR_CONFLICT, roles_delete(f->db, f->a, t.org, t.role, NOW, &uses, &f->e));
+    assert_true(uses.members == 2 && uses.groups == 0 && uses.invitations == 0);
     OK(f, members_get(f->db, f->a, t.org, bob, &m, &f->e));
-    assert_str(m.roles, "member");
-    OK(f, members_get(f->db, f->a, t.org, eve, &m, &f->e));
-    assert_str(m.roles, "admin member");
-    OK(f, members_get(f->db, f->a, t.org, t.owner, &m, &f->e));
-    assert_str(m.roles, "owner");
+    assert_true(str_eq(m.roles, t.role)); /* nobody is given or loses anything by the attempt */
+    OK(f, members_set_roles(f->db, f->a, t.org, bob, STR("member"), NOW, &f->e));
+    OK(f, members_set_roles(f->db, f->a, t.org, eve, STR("admin"), NOW, &f->e));
+
+    struct org_domain domain = {.id = new_id(f, "dom"),
+                                .org_id = t.org,
+                                .domain = STR("x.example"),
+                                .proof = STR("p"),
+                                .join_role = t.role,
+                                .created_at = NOW};
+    struct invitation invitation = {.id = new_id(f, "inv"),
+                                    .org_id = t.org,
+                                    .email = STR("new@x.example"),
+                                    .role = t.role,
+                                    .hash = STR("h"),
+                                    .invited_by = t.owner,
+                                    .created_at = NOW,
+                                    .expires_at = NOW + 1000};
+    struct sso_provider provider = {
+        .id = new_id(f, "idp"),
+        .org_id = t.org,
+        .kind = STR("oidc"),
+        .name = STR("Corp"),
+        .config = arena_printf(f->a, "{\"group_roles\":{\"g\":[\"%.*s\"]}}", STR_FMT(t.role)),
+        .default_role = STR("member"),
+        .created_at = NOW};
+    struct group group = {
+        .id = new_id(f, "grp"), .name = STR("G"), .description = STR(""), .roles = t.role};
+    OK(f, org_domains_put(f->db, f->a, &domain, &f->e));
+    OK(f, invitations_insert(f->db, f->a, &invitation, &f->e));
+    OK(f, sso_providers_insert(f->db, f->a, &provider, &f->e));
+    OK(f, groups_insert(f->db, f->a, t.org, &group, &f->e));
+    FAILS(f, ERR_CONFLICT, roles_delete(f->db, f->a, t.org, t.role, NOW, &uses, &f->e));
+    assert_true(uses.members == 0 && uses.groups == 1 && uses.invitations == 1 &&
+                uses.providers == 1 && uses.domains == 1);
+    OK(f, groups_delete(f->db, f->a, t.org, group.id, &f->e));
+    OK(f, sso_providers_delete(f->db, f->a, t.org, provider.id, &f->e));
+    OK(f, org_domains_delete(f->db, f->a, t.org, domain.domain, &f->e));
+    /* an invitation that has expired holds nothing */
+    FAILS(f, ERR_CONFLICT, roles_delete(f->db, f->a, t.org, t.role, NOW, &uses, &f->e));
+    OK(f, roles_delete(f->db, f->a, t.org, t.role, NOW + 2000, &uses, &f->e));
     OK(f, roles_list(f->db, f->a, t.org, &first_page, &items, &n, &f->e));
     assert_int_equal(n, 0);
     int64_t count = 0;
@@ -205,7 +248,7 @@ static void roles_body(struct fixture *f)
     assert_int_equal(count, 1);
 }
 
-static void a_deleted_role_leaves_its_members(unused_arg void **state)
+static void a_role_is_deleted_when_nothing_gives_it(unused_arg void **state)
 {
     with_store(roles_body);
 }
@@ -229,18 +272,20 @@ static void keys_body(struct fixture *f)
     assert_int_equal(k.last_used_at, NOW + 7);
     FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW + 100, &k, &f->e));
     FAILS(f, ERR_NOT_FOUND,
-          api_keys_rotate(f->db, f->a,
-                          &(struct api_key_rotation){other.org, t.key, STR("p"), STR("new"), 0},
-                          NOW, &f->e));
-    OK(f, api_keys_rotate(f->db, f->a,
-                          &(struct api_key_rotation){t.org, t.key, STR("p"), STR("new"), 0}, NOW,
-                          &f->e));
-    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW, &k, &f->e));
-    OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW, &k, &f->e));
+          api_keys_rotate(
+              f->db, f->a,
+              &(struct api_key_rotation){other.org, t.key, STR("p"), STR("new"), 0, STR_NONE}, NOW,
+              &f->e));
     OK(f,
        api_keys_rotate(f->db, f->a,
-                       &(struct api_key_rotation){t.org, t.key, STR("p"), STR("newer"), NOW + 50},
+                       &(struct api_key_rotation){t.org, t.key, STR("p"), STR("new"), 0, STR_NONE},
                        NOW, &f->e));
+    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW, &k, &f->e));
+    OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW, &k, &f->e));
+    OK(f, api_keys_rotate(
+              f->db, f->a,
+              &(struct api_key_rotation){t.org, t.key, STR("p"), STR("newer"), NOW + 50, STR_NONE},
+              NOW, &f->e));
     OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW + 49, &k, &f->e));
     assert_int_equal(k.expires_at, NOW + 50);
     FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, STR("new"), NOW + 50, &k, &f->e));
@@ -291,7 +336,7 @@ int main(void)
         cmocka_unit_test(a_retired_slug_leads_home_for_90_days_and_goes_to_nobody_else),
         cmocka_unit_test(a_cursor_goes_through_rows_of_one_time_once_each),
         cmocka_unit_test(an_organization_keeps_an_owner_and_those_who_leave_leave_nothing),
-        cmocka_unit_test(a_deleted_role_leaves_its_members),
+        cmocka_unit_test(a_role_is_deleted_when_nothing_gives_it),
         cmocka_unit_test(a_key_that_expired_or_was_deleted_is_not_found),
         cmocka_unit_test(a_fact_put_once_stays),
     };

@@ -23,7 +23,8 @@ static void session_make(struct fixture *f, struct str user, const char *id)
 static int64_t session_count(struct fixture *f, struct str user)
 {
     int64_t n;
-    OK(f, browser_sessions_count(f->db, f->a, user, NOW, &n, &f->e));
+    const struct session_owner who = {.user_id = user};
+    OK(f, browser_sessions_count(f->db, f->a, &who, NOW, &n, &f->e));
     return n;
 }
 

@@ -143,6 +143,40 @@ static void more_headers_than_can_be_carried_are_an_error(void **state)
     arena_end(a);
 }
 
+/* How a request with these headers, as name and value in turn, calls a tool with an annotated
+ * string s and integer i. */
+static enum err_code called(const char *arguments, const struct http_header *headers, size_t n)
+{
+    const char *tool = TOOL(PROPS("\"s\":{\"type\":\"string\",\"x-mcp-header\":\"S\"},"
+                                  "\"i\":{\"type\":\"integer\",\"x-mcp-header\":\"I\"}"));
+    struct arena *a = arena_new((size_t)1024 * 1024);
+    struct http_request rq = {.headers = headers, .n_headers = n};
+    struct err e;
+    bool is_good = s2m_params_match(a, str_c(tool), str_c(arguments), &rq, &e);
+    arena_end(a);
+    return is_good ? ERR_NONE : e.code;
+}
+
+static void headers_that_do_not_repeat_the_arguments_are_refused(void **state)
+{
+    (void)state;
+    const struct http_header right[] = {{STR("mcp-param-s"), STR(" Hello ")},
+                                        {STR("Mcp-Param-I"), STR("7")}},
+                             encoded[] = {{STR("Mcp-Param-S"), STR("=?base64?SGVsbG8=?=")}},
+                             unpadded[] = {{STR("Mcp-Param-S"), STR("=?base64?SGVsbG8?=")}},
+                             twice[] = {{STR("Mcp-Param-S"), STR("Hello")},
+                                        {STR("Mcp-Param-S"), STR("Hello")}};
+    const char *one = "{\"s\":\"Hello\"}";
+    assert_int_equal(called("{\"s\":\"Hello\",\"i\":7}", right, 2), ERR_NONE);
+    assert_int_equal(called(one, encoded, 1), ERR_NONE);
+    assert_int_equal(called("{\"s\":null}", right, 0), ERR_NONE);
+    assert_int_equal(called(one, right, 0), ERR_HEADER_MISMATCH);
+    assert_int_equal(called("{\"s\":\"hello\"}", right, 1), ERR_HEADER_MISMATCH);
+    assert_int_equal(called("{\"s\":\"Hello\",\"i\":8}", right, 2), ERR_HEADER_MISMATCH);
+    assert_int_equal(called(one, unpadded, 1), ERR_HEADER_MISMATCH);
+    assert_int_equal(called(one, twice, 2), ERR_HEADER_MISMATCH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +185,7 @@ int main(void)
         cmocka_unit_test(a_schema_deeper_than_any_real_one_is_invalid),
         cmocka_unit_test(arguments_become_headers),
         cmocka_unit_test(more_headers_than_can_be_carried_are_an_error),
+        cmocka_unit_test(headers_that_do_not_repeat_the_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

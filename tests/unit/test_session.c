@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "crypto/hash.h"
 #include "store/browser_sessions.h"
+#include "store/org_policies.h"
 #include "store/orgs.h"
 #include "store/users.h"
 
@@ -70,8 +71,8 @@ static void only_hash_body(struct fixture *f)
     user_make(f, "usr_a");
     rig_begin(&r, f->a, f);
     struct str cookie = str_slice(sign_in(f, &r, STR_NONE), NAME.n, SIZE_MAX);
-    OK(f,
-       browser_sessions_list(f->db, f->a, STR("usr_a"), clock_wall_ms(), &page, &rows, &n, &f->e));
+    const struct session_owner who = {.user_id = STR("usr_a")};
+    OK(f, browser_sessions_list(f->db, f->a, &who, clock_wall_ms(), &page, &rows, &n, &f->e));
     assert_int_equal(n, 1);
     char hex[65];
     struct sha256 digest = hash_sha256(cookie);
@@ -120,6 +121,37 @@ static void ends_body(struct fixture *f)
 static void a_session_ends_by_silence_by_age_and_with_its_person(unused_arg void **state)
 {
     with_store(ends_body);
+}
+
+static void loosened_body(struct fixture *f)
+{
+    struct rig r;
+    struct browser_session s;
+    struct org o = {.id = STR("org_1"), .slug = STR("one"), .name = STR("One"), .created_at = 1};
+    user_make(f, "usr_a");
+    OK(f, orgs_insert(f->db, f->a, &o, STR("w"), STR("usr_a"), &f->e));
+    OK(f, org_policies_put(f->db, f->a, o.id, STR_NONE, STR("{\"session_idle_minutes\":10}"), 1,
+                           &f->e));
+    rig_begin(&r, f->a, f);
+    struct str idle = sign_in(f, &r, STR_NONE), used = sign_in(f, &r, STR_NONE);
+    const int64_t shift = (int64_t)11 * 60 * 1000;
+    rig_send(&r, used, STR_NONE);
+    OK(f, session_find(&r.rq, &s, &f->e));
+    clock_shift_for_test(shift);
+    rig_send(&r, idle, STR_NONE);
+    FAILS(f, ERR_UNAUTHENTICATED, session_find(&r.rq, &s, &f->e));
+    OK(f, org_policies_put(f->db, f->a, o.id, STR("{\"session_idle_minutes\":10}"),
+                           STR("{\"session_idle_minutes\":60}"), 2, &f->e));
+    FAILS(f, ERR_UNAUTHENTICATED, session_find(&r.rq, &s, &f->e)); /* it was found to be over */
+    rig_send(&r, used, STR_NONE);
+    OK(f, session_find(&r.rq, &s, &f->e)); /* nobody had looked: the new policy counts */
+    clock_shift_for_test(-shift);
+    rig_end(&r);
+}
+
+static void a_session_that_was_over_stays_so_when_the_policy_is_loosened(unused_arg void **state)
+{
+    with_store(loosened_body);
 }
 
 static void deleted_body(struct fixture *f)
@@ -296,6 +328,7 @@ int main(void)
         cmocka_unit_test(every_sign_in_has_a_new_id_and_ends_the_old_session),
         cmocka_unit_test(the_store_knows_the_digest_of_the_cookie_only),
         cmocka_unit_test(a_session_ends_by_silence_by_age_and_with_its_person),
+        cmocka_unit_test(a_session_that_was_over_stays_so_when_the_policy_is_loosened),
         cmocka_unit_test(a_deleted_person_has_no_session),
         cmocka_unit_test(absent_repeated_and_foreign_cookies_are_no_session),
         cmocka_unit_test(a_forms_token_belongs_to_one_cookie),

@@ -137,7 +137,11 @@ WORLD_TEST(custom_roles_come_and_go_and_cannot_be_used_to_climb)
         "hr");
     refused(w, w->stranger, "ORGANIZATION_ROLE_DELETE",
             ARGS("{\"role_id\":\"%.*s\"}", STR_FMT(role)), ERR_NOT_FOUND);
-    call(w, w->admin, "ORGANIZATION_ROLE_DELETE", ARGS("{\"role_id\":\"%.*s\"}", STR_FMT(role)));
+    struct str gone = ARGS("{\"role_id\":\"%.*s\"}", STR_FMT(role));
+    refused(w, w->admin, "ORGANIZATION_ROLE_DELETE", gone, ERR_CONFLICT);
+    call(w, w->admin, "ORGANIZATION_MEMBER_UPDATE_ROLE",
+         STR("{\"email\":\"member@example.com\",\"role\":\"member\"}"));
+    call(w, w->admin, "ORGANIZATION_ROLE_DELETE", gone);
     assert_int_equal(again(w, w->member)->builtin_roles, ROLE_MEMBER);
     assert_int_equal(item_count(call(w, w->member, "ORGANIZATION_ROLE_LIST", STR("{}"))), 0);
 }

@@ -31,6 +31,7 @@ export class Dns {
         this.records = new Map(); // name -> records, each text or a list of strings
         this.asked = [];
         this.mode = ''; // silent, refuse, truncate, nonsense
+        this.broken = new Set(); // names whose own servers fail (SERVFAIL)
     }
 
     async start() {
@@ -64,10 +65,11 @@ export class Dns {
         this.asked.push({ name, way });
         if (this.mode === 'nonsense') return Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, 200, 0, 0, 0, 0]), message.subarray(12, end), Buffer.alloc(40, 0xc0)]);
         const found = this.records.get(name);
+        const isBroken = this.broken.has(name);
         const isCut = this.mode === 'truncate' && way === 'udp';
-        const answers = isCut || this.mode === 'refuse' || !found ? [] : found.map((one) => txt(name, [one].flat()));
+        const answers = isCut || this.mode === 'refuse' || isBroken || !found ? [] : found.map((one) => txt(name, [one].flat()));
         const head = Buffer.from(message.subarray(0, 12));
-        const code = this.mode === 'refuse' ? 5 : found ? 0 : 3;
+        const code = this.mode === 'refuse' ? 5 : isBroken ? 2 : found ? 0 : 3;
         head.writeUInt16BE(0x8180 | (isCut ? 0x200 : 0) | (isCut ? 0 : code), 2);
         head.writeUInt16BE(1, 4);
         head.writeUInt16BE(answers.length, 6);

@@ -200,14 +200,17 @@ export function messageOf(url, field = 'SAMLRequest') {
     return { xml: inflateRawSync(Buffer.from(searchParams.get(field), 'base64')).toString(), relayState: searchParams.get('RelayState'), query: search.slice(1) };
 }
 
-/** The service provider as its metadata says: {entityId, acs, slo, cert}. */
+/** The service provider as its metadata says: {entityId, acs, slo, cert, signing, encryption}, the last two lists of certificates. */
 export function spOf(metadata) {
-    const cert = /<ds:X509Certificate>([^<]*)/.exec(metadata)[1];
+    const pem = (cert) => `-----BEGIN CERTIFICATE-----\n${cert.replaceAll(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`;
+    const certs = (use) => [...metadata.matchAll(new RegExp(`use="${use}"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>([^<]*)`, 'g'))].map(([, cert]) => pem(cert));
     return {
         entityId: / entityID="([^"]*)"/.exec(metadata)[1],
         acs: /AssertionConsumerService [^>]*Location="([^"]*)"/.exec(metadata)[1],
         slo: /SingleLogoutService [^>]*Location="([^"]*)"/.exec(metadata)[1],
-        cert: `-----BEGIN CERTIFICATE-----\n${cert.replaceAll(/(.{64})/g, '$1\n')}\n-----END CERTIFICATE-----\n`,
+        cert: certs('signing')[0],
+        signing: certs('signing'),
+        encryption: certs('encryption'),
     };
 }
 

@@ -46,9 +46,9 @@ export class SamlPerson extends Browser {
     }
 
     /** What the provider's page posts, from its own site: without our cookies. */
-    async post(sp, xml, { relayState = sp.relayState, encoded } = {}) {
+    async post(sp, xml, { relayState = sp.relayState, encoded, headers = {} } = {}) {
         const form = new URLSearchParams({ SAMLResponse: encoded ?? Buffer.from(xml).toString('base64'), ...(relayState !== undefined && { RelayState: relayState }) });
-        return new Browser(this.origin).request(`/auth/saml/${sp.id}/acs`, { method: 'POST', body: form.toString(), headers: { origin: 'https://idp.example' } });
+        return new Browser(this.origin).request(`/auth/saml/${sp.id}/acs`, { method: 'POST', body: form.toString(), headers: { origin: 'https://idp.example', ...headers } });
     }
 
     /** The same, and on with our cookies as far as it goes. */

@@ -56,13 +56,15 @@ export async function startRaw({ isModern = false, port } = {}) {
 }
 
 /** Our fixture for aggregates (servers/many.mjs): offers the tools it is told. */
-export async function startMany({ name, tools = ['echo'], isStateless = false }) {
+export async function startMany({ name, tools = ['echo'], isStateless = false, isRich = false }) {
     const server = await start('servers/many.mjs', [], {
-        env: { MANY_NAME: name, MANY_TOOLS: JSON.stringify(tools), ...(isStateless && { MANY_STATELESS: '1' }) },
+        env: { MANY_NAME: name, MANY_TOOLS: JSON.stringify(tools), ...(isStateless && { MANY_STATELESS: '1' }), ...(isRich && { MANY_RICH: '1' }) },
     });
     const put = (path, value) => fetch(`${server.origin}${path}`, { method: 'PUT', body: JSON.stringify(value) });
     server.offer = (list) => put('/_tools', list);
     server.delay = (ms) => put('/_delay', ms);
+    server.update = (uri) => put('/_update', uri);
+    server.subscribed = async () => (await fetch(`${server.origin}/_subscribed`)).json();
     server.asked = async () => (await fetch(`${server.origin}/_asked`)).json();
     return server;
 }
@@ -102,7 +104,11 @@ export async function startOAuthRaw() {
 /** A session server behind npm oidc-provider (servers/oauth_real.mjs). */
 export async function startOAuthReal() {
     const server = await start('servers/oauth_real.mjs', [], { patience: 60_000 }); // it is large, and makes keys
-    return Object.assign(server, { seen: async () => (await fetch(`${server.origin}/_seen`)).json() });
+    return Object.assign(server, {
+        seen: async () => (await fetch(`${server.origin}/_seen`)).json(),
+        plan: (value) => fetch(`${server.origin}/_plan`, { method: 'POST', body: JSON.stringify(value) }),
+        bound: `${server.origin}/bound`, // the same for tokens that are bound by DPoP
+    });
 }
 
 /** An authorization server that an organization may trust (servers/foreign_issuer.mjs); its origin is its issuer. */

@@ -42,7 +42,7 @@ export class SimpleSaml {
             this.write(`cert/idp${i}.crt`, cert);
         });
         this.write('config/config.php', assignment('$config', this.config()));
-        this.write('config/authsources.php', assignment('$config', { admin: ['core:AdminPassword'], people: { 0: 'exampleauth:UserPass', ...people } }));
+        this.know();
         this.rollover(0);
         this.register([]);
         this.write('router.php', `<?php
@@ -91,6 +91,12 @@ return false;
             'authproc.idp': { 3: { class: 'saml:AttributeNameID', attribute: 'mail', Format: 'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress' }, 4: { class: 'saml:PersistentNameID', attribute: 'uid' }, 5: 'saml:TransientNameID', 30: 'core:LanguageAdaptor' },
             'metadata.sources': [{ type: 'flatfile' }], 'metadata.sign.enable': false,
         };
+    }
+
+    /** What it knows of people; changes: of somebody, by "name:password". */
+    know(changes = {}) {
+        const all = Object.fromEntries(Object.entries(people).map(([who, says]) => [who, { ...says, ...changes[who] }]));
+        this.write('config/authsources.php', assignment('$config', { admin: ['core:AdminPassword'], people: { 0: 'exampleauth:UserPass', ...all } }));
     }
 
     /** Step 0: the first key; 1: both are published, the first signs; 2: the second key. */

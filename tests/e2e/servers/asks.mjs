@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import {
-    CallToolRequestSchema, CompleteRequestSchema, CreateMessageResultSchema, ElicitResultSchema, GetPromptRequestSchema,
-    ListPromptsRequestSchema, ListResourcesRequestSchema, ListResourceTemplatesRequestSchema, ListRootsResultSchema,
+    CallToolRequestSchema, CompleteRequestSchema, CreateMessageResultSchema, ElicitResultSchema, EmptyResultSchema,
+    GetPromptRequestSchema, ListPromptsRequestSchema, ListResourcesRequestSchema, ListResourceTemplatesRequestSchema, ListRootsResultSchema,
     ListToolsRequestSchema, McpError, ReadResourceRequestSchema, SetLevelRequestSchema, SubscribeRequestSchema,
     UnsubscribeRequestSchema, UrlElicitationRequiredError,
 } from '@modelcontextprotocol/sdk/types.js';
@@ -61,8 +61,14 @@ const tools = {
         if (!seen.granted) throw new UrlElicitationRequiredError([{ mode: 'url', message: 'Sign in', url: 'https://example.com/sign-in', elicitationId: 'e-2' }]);
         return text('granted');
     },
-    reserved_error: () => {
-        throw new McpError(-32021, 'not what it seems');
+    reserved_error: ({ code = -32021 }) => {
+        throw new McpError(code, 'not what it seems');
+    },
+    // Says what is for other clients, and asks whether anybody is there.
+    whispers: async (_args, extra) => {
+        for (const [method, params] of [['notifications/elicitation/complete', { elicitationId: 'e-1' }], ['notifications/tasks/status', { taskId: 't' }], ['notifications/example.test/own', { n: 1 }]])
+            await extra.sendNotification({ method, params });
+        return text(await extra.sendRequest({ method: 'ping' }, EmptyResultSchema));
     },
     log: async (_args, extra) => {
         for (const level of ['debug', 'info', 'warning', 'error'])
@@ -78,7 +84,7 @@ const tools = {
         seen.aborted++;
         resolve(text('aborted'));
     })),
-    big: ({ bytes }) => ({ ...text('x'.repeat(bytes)), _meta: { 'example.test/kept': 1 } }),
+    big: ({ bytes, own }) => ({ ...(own && { resultType: 'mine', ttlMs: 'mine' }), ...text('x'.repeat(bytes)), ...(own && { cacheScope: ['mine'], kept: 1 }), _meta: { 'example.test/kept': 1 } }),
     meta: (_args, extra) => text(extra._meta ?? {}),
     change: async (_args, _extra, server) => {
         await server.sendToolListChanged();

@@ -2,7 +2,8 @@
 //   MANY_NAME     its name in answers
 //   MANY_TOOLS    JSON array of tool names, or a number: tool_001 ...
 //   MANY_STATELESS=1  the revision 2026-07-28 and nothing else
-// PUT /_tools: another list (and a list_changed on every open stream). PUT /_delay: milliseconds before an answer; -1: none ever.
+//   MANY_RICH=1       resources can be subscribed to (not note://host/no), and the tool "later" runs as a task
+// PUT /_update: the URI of a resource that changed. GET /_subscribed. PUT /_tools: another list (and a list_changed on every open stream). PUT /_delay: milliseconds before an answer; -1: none ever.
 import { createServer } from 'node:http';
 
 const name = process.env.MANY_NAME ?? 'many';
@@ -12,7 +13,41 @@ let tools = made(JSON.parse(process.env.MANY_TOOLS ?? '["echo"]'));
 let delay = 0;
 let asked = {};
 const streams = new Set();
-const capabilities = { tools: { listChanged: true }, resources: {}, prompts: {}, completions: {} };
+const isRich = process.env.MANY_RICH === '1';
+const TASKS = 'io.modelcontextprotocol/tasks';
+const capabilities = {
+    tools: { listChanged: true }, resources: { ...(isRich && !isStateless && { subscribe: true }) }, prompts: {}, completions: {},
+    ...(isRich && (isStateless ? { extensions: { [TASKS]: {} } } : { tasks: { requests: { tools: { call: {} } }, cancel: {} } })),
+};
+const subscribed = new Map(); // session -> Set of URIs
+const task = (status, taskId = `task of ${name}`) => ({ taskId, status, createdAt: '2026-01-01T00:00:00Z', lastUpdatedAt: '2026-01-01T00:00:00Z', ttl: null, ttlMs: null });
+const done = () => ({ content: [{ type: 'text', text: `${name} is done` }, { type: 'resource_link', uri: 'note://host/done', name: 'done' }] });
+const unknownTask = { error: { code: -32602, message: 'no such task' } };
+const ofTask = (params, make) => (params.taskId === task().taskId ? make() : unknownTask);
+const taskMethods = {
+    'tasks/get': (params) => ofTask(params, () => seal({ ...task('completed'), ...(isStateless && { result: done() }) })),
+    'tasks/cancel': (params) => ofTask(params, () => seal(isStateless ? {} : task('cancelled'))),
+    ...(isStateless
+        ? { 'tasks/update': (params) => ofTask(params, () => seal({})) }
+        : { 'tasks/result': (params) => ofTask(params, () => ({ ...done(), _meta: { 'io.modelcontextprotocol/related-task': { taskId: params.taskId } } })) }),
+};
+function laterResult(params) {
+    if (!isStateless) return params.task ? { task: task('working', params.arguments?.id) } : undefined;
+    return params._meta['io.modelcontextprotocol/clientCapabilities'].extensions?.[TASKS] ? { resultType: 'task', ...task('working', params.arguments?.id) } : undefined;
+}
+function subscribe(params, res, req) {
+    if (params.uri === 'note://host/no') return { error: { code: -32602, message: 'not that one' } };
+    const session = req.headers['mcp-session-id'];
+    subscribed.set(session, (subscribed.get(session) ?? new Set()).add(params.uri));
+    return {};
+}
+const richMethods = !isRich ? {} : {
+    ...taskMethods,
+    ...(!isStateless && {
+        'resources/subscribe': subscribe,
+        'resources/unsubscribe': (params, res, req) => (subscribed.get(req.headers['mcp-session-id'])?.delete(params.uri), {}),
+    }),
+};
 const seal = (result, isList) => (isStateless ? { resultType: 'complete', ...(isList && { ttlMs: 0, cacheScope: 'private' }), ...result } : result);
 
 const tool = (one) => ({
@@ -26,7 +61,7 @@ const methods = {
     },
     'server/discover': () => ({ ...seal({}, true), supportedVersions: ['2026-07-28'], capabilities }),
     'tools/list': () => seal({ tools: tools.map(tool) }, true),
-    'tools/call': (params) => (tools.includes(params.name)
+    'tools/call': (params) => (isRich && params.name === 'later' && laterResult(params)) || (tools.includes(params.name)
         ? seal({
             content: [
                 { type: 'text', text: `${name}/${params.name}: ${params.arguments?.text ?? ''}` },
@@ -49,12 +84,12 @@ const methods = {
 
 function answer(message, res) {
     asked[message.method] = (asked[message.method] ?? 0) + 1;
-    const method = isStateless && message.method === 'initialize' ? undefined : methods[message.method];
+    const method = isStateless && message.method === 'initialize' ? undefined : methods[message.method] ?? richMethods[message.method];
     if (!isStateless && message.method === 'server/discover') {
         res.writeHead(400, { 'content-type': 'application/json' });
         return res.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, error: { code: -32000, message: 'no session' } }));
     }
-    const result = method ? method(message.params ?? {}, res) : { error: { code: -32601, message: 'not offered' } };
+    const result = method ? method(message.params ?? {}, res, res.req) : { error: { code: -32601, message: 'not offered' } };
     res.writeHead(200, { 'content-type': 'application/json' });
     return res.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...(result.error ? result : { result }) }));
 }
@@ -62,13 +97,17 @@ function answer(message, res) {
 function control(req, res, body) {
     if (req.method === 'GET') {
         res.writeHead(200, { 'content-type': 'application/json' });
-        return res.end(JSON.stringify(asked));
+        return res.end(JSON.stringify(req.url === '/_subscribed' ? [...subscribed.values()].flatMap((uris) => [...uris]) : asked));
     }
     if (req.url === '/_delay') delay = JSON.parse(body);
     if (req.url === '/_tools') {
         tools = made(JSON.parse(body));
         for (const stream of streams) stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' })}\n\n`);
     }
+    if (req.url === '/_update')
+        for (const stream of streams)
+            if (subscribed.get(stream.session)?.has(JSON.parse(body)))
+                stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: JSON.parse(body) } })}\n\n`);
     if (req.method === 'DELETE') asked = {};
     return res.writeHead(204).end();
 }
@@ -78,6 +117,7 @@ function handle(req, res, body) {
     if (req.method === 'GET' && !isStateless) {
         res.writeHead(200, { 'content-type': 'text/event-stream' });
         res.flushHeaders();
+        res.session = req.headers['mcp-session-id'];
         streams.add(res);
         res.on('close', () => streams.delete(res));
         return undefined;
@@ -85,6 +125,7 @@ function handle(req, res, body) {
     if (req.method !== 'POST') return res.writeHead(req.method === 'DELETE' ? 204 : 405).end();
     const message = JSON.parse(body);
     if (message.id === undefined) return res.writeHead(202).end();
+    asked.connections = (asked.connections ?? 0) + 1; // messages that came, answered or not
     if (delay < 0) return undefined;
     return setTimeout(() => answer(message, res), delay);
 }

@@ -121,7 +121,7 @@ async function mcp(req, res) {
         return json(res, 401, { error: 'unauthorized' }, { 'www-authenticate': `Bearer realm="fixture"${metadata}${scope}` });
     }
     const message = JSON.parse(text);
-    if (message.method === 'tools/call' && message.params.name === 'write' && !ours.scope.split(' ').includes('write'))
+    if (message.method === 'tools/call' && message.params.name === 'write' && (plan.isStubborn || !ours.scope.split(' ').includes('write')))
         return json(res, 403, {}, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="write"' });
     if (message.id === undefined) return res.writeHead(202).end();
     const result = answerTo(message, ours, req);

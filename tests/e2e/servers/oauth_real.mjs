@@ -1,16 +1,20 @@
 // A session server on SDK v1 behind a real authorization server (npm oidc-provider): dynamic registration, PKCE, resource
-// indicators, rotation of refresh tokens, revocation. Its one person is always signed in and always consents. PORT in the
-// environment. Prints "listening PORT".
+// indicators, rotation of refresh tokens, revocation. Its one person is always signed in and always consents. The same at /bound
+// takes only tokens that are bound by DPoP (bound.mjs), as it is told (POST /_plan). PORT in the environment. Prints
+// "listening PORT".
 import { createServer } from 'node:http';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { makeProofCheck } from './bound.mjs';
 
 const port = Number(process.env.PORT);
 const origin = `http://127.0.0.1:${port}`;
-const resource = `${origin}/mcp`;
-const seen = { grants: [], revoked: 0, refused: 0 };
+const resource = `${origin}/mcp`, bound = `${origin}/bound`;
+const seen = { grants: [], revoked: 0, refused: 0, calls: 0, proofs: [], authorize: [] };
+let plan = {};
+const proofCheck = makeProofCheck(bound, seen.proofs);
 const sessions = new Map();
 
 const provider = new Provider(origin, {
@@ -18,6 +22,8 @@ const provider = new Provider(origin, {
         devInteractions: { enabled: false },
         registration: { enabled: true },
         revocation: { enabled: true },
+        clientCredentials: { enabled: true },
+        dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => plan.issuerNonce === true },
         resourceIndicators: {
             enabled: true,
             defaultResource: () => resource,
@@ -42,13 +48,17 @@ async function interact(req, res) {
     if (prompt.name === 'login') return provider.interactionFinished(req, res, { login: { accountId: 'person' } });
     const grant = grantId ? await provider.Grant.find(grantId) : new provider.Grant({ accountId: 'person', clientId: params.client_id });
     grant.addOIDCScope('openid offline_access tools');
-    grant.addResourceScope(resource, 'tools');
+    grant.addResourceScope(params.resource, 'tools');
+    seen.authorize.push(params);
     return provider.interactionFinished(req, res, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true });
 }
 
 async function openSession() {
     const server = new McpServer({ name: 'guarded', version: '1.0.0' });
-    server.registerTool('whoami', { description: 'who' }, (extra) => ({ content: [{ type: 'text', text: JSON.stringify(extra.requestInfo.headers) }] }));
+    server.registerTool('whoami', { description: 'who' }, (extra) => {
+        seen.calls++;
+        return { content: [{ type: 'text', text: JSON.stringify(extra.requestInfo.headers) }] };
+    });
     const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: () => randomUUID(), onsessioninitialized: (id) => sessions.set(id, transport) });
     await server.connect(transport);
     return transport;
@@ -65,13 +75,39 @@ async function mcp(req, res) {
     return (sessions.get(req.headers['mcp-session-id']) ?? await openSession()).handleRequest(req, res);
 }
 
+async function boundMcp(req, res) {
+    const given = /^DPoP (.+)$/.exec(req.headers.authorization ?? '')?.[1];
+    const token = given && await provider.AccessToken.find(given) || given && await provider.ClientCredentials.find(given);
+    const refuse = (error, headers = {}) => {
+        const says = error ? `error="${error}", ` : '';
+        res.writeHead(401, { 'www-authenticate': [`Bearer scope="tools"`, `DPoP ${says}algs="ES256", resource_metadata="${origin}/.well-known/oauth-protected-resource/bound"`], ...headers });
+        res.end();
+    };
+    if (!token) return refuse(given && 'invalid_token');
+    if (token.isExpired || token.aud !== bound) return refuse('invalid_token');
+    const { error, nonce } = plan.refuseProofs ? { error: 'invalid_dpop_proof' } : await proofCheck(req, given, token.jkt, plan.resourceNonce);
+    if (error) return refuse(error, nonce && { 'dpop-nonce': nonce });
+    return (sessions.get(req.headers['mcp-session-id']) ?? await openSession()).handleRequest(req, res);
+}
+
+async function control(req, res) {
+    let text = '';
+    for await (const chunk of req) text += chunk;
+    plan = JSON.parse(text);
+    if (plan.forget) for (const list of [seen.grants, seen.proofs, seen.authorize]) list.length = 0;
+    for (const token of plan.destroy ?? []) await (await provider.AccessToken.find(token))?.destroy();
+    res.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+}
+
 const oidc = provider.callback();
 createServer((req, res) => {
     const { pathname } = new URL(req.url, origin);
-    const run = pathname === '/mcp' ? mcp : pathname.startsWith('/interaction/') ? interact : undefined;
+    const run = { '/mcp': mcp, '/bound': boundMcp, '/_plan': control }[pathname] ?? (pathname.startsWith('/interaction/') ? interact : undefined);
     const answer = (value) => res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     if (pathname === '/_seen') return answer(seen);
     if (pathname === '/.well-known/oauth-protected-resource/mcp') return answer({ resource, authorization_servers: [origin], scopes_supported: ['tools'] });
+    if (pathname === '/.well-known/oauth-protected-resource/bound')
+        return answer({ resource: bound, authorization_servers: [origin], scopes_supported: ['tools'], dpop_bound_access_tokens_required: true, dpop_signing_alg_values_supported: ['ES256'] });
     if (!run) return oidc(req, res);
     return run(req, res).catch((error) => {
         console.error(error);

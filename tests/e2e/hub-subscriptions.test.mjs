@@ -1,0 +1,203 @@
+// What is subscribed to, and what goes on as a task, through the hub: routed to the server that it belongs to.
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { until } from './lib/children.mjs';
+import { connectV1, connectV2, textOf } from './lib/clients.mjs';
+import { open, rpc } from './lib/http.mjs';
+import { startAsking, startMany } from './lib/servers.mjs';
+import { startTulle } from './lib/tulle.mjs';
+
+let tulle, org, hub, many, asking, plain, later;
+before(async () => {
+    [tulle, many, asking, plain, later] = await Promise.all([
+        startTulle(), startMany({ name: 'M', tools: ['one', 'later'], isRich: true }), startAsking(),
+        startMany({ name: 'P' }), startMany({ name: 'L', tools: ['later'], isStateless: true, isRich: true })]);
+    org = await tulle.makeOrg('acme');
+    for (const [name, server] of Object.entries({ many, asking, plain, later })) await tulle.connect(org, { name, url: server.url });
+    hub = `${tulle.url}/mcp/hub`;
+});
+after(() => tulle?.end());
+
+async function sessionClient(address = hub, key = org.key) {
+    const client = await connectV1(address, key);
+    client.heard = [];
+    client.fallbackNotificationHandler = async (message) => {
+        if (message.method === 'notifications/resources/updated') client.heard.push(message.params.uri);
+    };
+    return client;
+}
+/** Says it until it is heard: the stream to the client may open later than the subscription. */
+const heardAfter = (what, say, heard) => until(what, async () => {
+    await say();
+    return heard();
+}, 60_000);
+const refused = (code) => (error) => error.code === code;
+const alone = async (name, slugs) => {
+    const { items } = await tulle.use('CONNECTION_LIST', {}, org);
+    const id = (slug) => items.find((one) => one.slug === slug).id;
+    const { item } = await tulle.use('VIRTUAL_SERVER_CREATE', { name, connections: slugs.map((slug) => ({ connection_id: id(slug) })) }, org);
+    return `${tulle.url}/mcp/${item.id}`;
+};
+
+test('a session client hears of resources of servers of both eras under their names here, and of no others', async () => {
+    const client = await sessionClient();
+    assert.equal(client.getServerCapabilities().resources.subscribe, true);
+    await client.subscribeResource({ uri: 'note://many/host/one' });
+    await client.subscribeResource({ uri: 'ask://asking/one' });
+    await heardAfter('the session server\'s', async () => {
+        await many.update('note://host/two');
+        await many.update('note://host/one');
+    }, () => client.heard.includes('note://many/host/one'));
+    await heardAfter('the stateless server\'s', async () => {
+        await asking.publish('updated', 'ask://two');
+        await asking.publish('updated', 'ask://one');
+    }, () => client.heard.includes('ask://asking/one'));
+    assert.deepEqual([...new Set(client.heard)].sort(), ['ask://asking/one', 'note://many/host/one']);
+
+    // A second one at each leaves the first ones standing; what is unsubscribed falls silent.
+    await client.subscribeResource({ uri: 'note://many/host/two' });
+    await client.subscribeResource({ uri: 'ask://asking/two' });
+    await client.unsubscribeResource({ uri: 'note://many/host/one' });
+    await client.unsubscribeResource({ uri: 'ask://asking/one' });
+    client.heard = [];
+    for (const say of [(name) => many.update(`note://host/${name}`), (name) => asking.publish('updated', `ask://${name}`)])
+        await heardAfter('the second', async () => {
+            await say('one');
+            await say('two');
+        }, () => client.heard.some((uri) => uri.endsWith('/two')) && (client.heard.length = 0, true));
+    await until('the server was told', async () => JSON.stringify(await many.subscribed()) === '["note://host/two"]');
+
+    // The end of the session is the end of what was opened for it.
+    await client.transport.terminateSession();
+    await client.close();
+    await until('nothing is subscribed', async () => (await many.subscribed()).length === 0);
+    await until('no listen stream for it', async () => (await asking.stats()).listens <= 1, 60_000); // the watch of lists may stay
+});
+
+test('a stateless client hears of them by subscriptions/listen', async () => {
+    const client = await connectV2(hub, org.key);
+    const heard = [];
+    client.setNotificationHandler('notifications/resources/updated', (message) => void heard.push(message.params.uri));
+    const subscription = await client.listen({ resourceSubscriptions: ['note://many/host/one', 'note://many/host/no', 'ask://asking/one', 'note://plain/host/one'] });
+    assert.deepEqual(subscription.honoredFilter.resourceSubscriptions, ['note://many/host/one', 'ask://asking/one']);
+    await heardAfter('the session server\'s', () => many.update('note://host/one'), () => heard.includes('note://many/host/one'));
+    await heardAfter('the stateless server\'s', () => asking.publish('updated', 'ask://one'), () => heard.includes('ask://asking/one'));
+    await subscription.close();
+    await client.close();
+    await until('nothing is subscribed', async () => (await many.subscribed()).length === 0);
+});
+
+test('resources that are subscribed to at the same moment are all heard of', async () => {
+    const client = await sessionClient();
+    const uris = ['ask://asking/one', 'ask://asking/two', 'note://many/host/one', 'note://many/host/two'];
+    await Promise.all(uris.map((uri) => client.subscribeResource({ uri })));
+    await heardAfter('all of them', async () => {
+        for (const name of ['one', 'two']) {
+            await many.update(`note://host/${name}`);
+            await asking.publish('updated', `ask://${name}`);
+        }
+    }, () => uris.every((uri) => client.heard.includes(uri)));
+    await client.transport.terminateSession();
+    await client.close();
+    await until('nothing is subscribed', async () => (await many.subscribed()).length === 0);
+});
+
+test('a client that leaves while its servers are asked leaves nothing subscribed', async () => {
+    const before = readdirSync(`/proc/${tulle.child.pid}/fd`).length;
+    await many.delay(-1);
+    const body = { jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params: { _meta: modernMeta({}), notifications: { resourceSubscriptions: ['note://many/host/one', 'ask://asking/one'] } } };
+    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' };
+    for (let n = 0; n < 10; n++) {
+        const asked = (await many.asked()).connections;
+        const leaving = open(hub, { key: org.key, headers, body });
+        leaving.catch(() => {});
+        await until('the server is asked', async () => (await many.asked()).connections > asked);
+        leaving.leave();
+    }
+    await many.delay(0);
+    await until('descriptors are as before', () => readdirSync(`/proc/${tulle.child.pid}/fd`).length <= before + 4, 60_000);
+    await until('nothing is subscribed', async () => (await many.subscribed()).length === 0);
+});
+
+test('what cannot be subscribed to is refused in time', async () => {
+    const client = await sessionClient();
+    await assert.rejects(client.subscribeResource({ uri: 'note://plain/host/one' }), refused(-32601)); // offers none
+    await assert.rejects(client.subscribeResource({ uri: 'note://many/host/no' }), refused(-32602)); // refuses this one
+    await assert.rejects(client.subscribeResource({ uri: 'note://nowhere/host/one' }), refused(-32602));
+    await assert.rejects(client.subscribeResource({ uri: 'no uri' }), refused(-32602));
+    await client.unsubscribeResource({ uri: 'note://many/host/never' });
+    await client.close();
+    const without = await sessionClient(await alone('no subscriptions', ['plain']));
+    assert.equal(without.getServerCapabilities().resources.subscribe, undefined);
+    assert.equal(without.getServerCapabilities().tasks, undefined);
+    await without.close();
+    const modern = await connectV2(hub, org.key);
+    await assert.rejects(modern.listen({ resourceSubscriptions: ['note://nowhere/host/one'] }));
+    await modern.close();
+});
+
+test('who may not read a resource any more hears no more of it', async () => {
+    const address = await alone('watched', ['many']);
+    const client = await sessionClient(address);
+    await client.subscribeResource({ uri: 'note://many/host/one' });
+    await client.subscribeResource({ uri: 'note://many/host/two' });
+    await heardAfter('the update', () => many.update('note://host/one'), () => client.heard.length > 0);
+    const { items } = await tulle.use('VIRTUAL_SERVER_LIST', {}, org);
+    const { id, connections } = items.find((one) => one.name === 'watched');
+    await tulle.use('VIRTUAL_SERVER_UPDATE', { virtual_server_id: id, connections: [{ connection_id: connections[0].connection_id, resources: ['note://host/two'] }] }, org);
+    await until('it falls silent', async () => {
+        client.heard = [];
+        await many.update('note://host/one');
+        await many.update('note://host/two');
+        await until('the other', () => client.heard.includes('note://many/host/two'));
+        return !client.heard.includes('note://many/host/one');
+    }, 60_000);
+    await client.transport.terminateSession();
+    await client.close();
+});
+
+const modernMeta = (capabilities) => ({ 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': capabilities });
+const modern = async (method, params, name) => (await rpc(hub, method, { _meta: modernMeta({ extensions: { 'io.modelcontextprotocol/tasks': {} } }), ...params },
+    { key: org.key, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, ...(name && { 'mcp-name': name }) } })).body;
+
+test('a stateless server\'s task is asked for, updated and cancelled under an id of the hub\'s', async () => {
+    const { result } = await modern('tools/call', { name: 'later__later', arguments: {} }, 'later__later');
+    assert.equal(result.resultType, 'task');
+    assert.notEqual(result.taskId, 'task of L');
+    const got = (await modern('tasks/get', { taskId: result.taskId }, result.taskId)).result;
+    assert.equal(got.taskId, result.taskId); // the one it was asked by
+    assert.equal(got.result.content[0].text, 'L is done');
+    assert.equal(got.result.content[1].uri, 'note://later/host/done');
+    assert.doesNotMatch(JSON.stringify(got), /task of L/);
+    assert.equal((await modern('tasks/update', { taskId: result.taskId, inputResponses: {} }, result.taskId)).result.resultType, 'complete');
+    assert.equal((await modern('tasks/cancel', { taskId: result.taskId }, result.taskId)).result.resultType, 'complete');
+    const endless = await modern('tools/call', { name: 'later__later', arguments: { id: 'x'.repeat(4000) } }, 'later__later');
+    assert.ok(endless.error, 'no id that the hub can seal'); // an answer that is JSON, at least
+    assert.ok((await modern('server/discover', {})).result.capabilities.extensions['io.modelcontextprotocol/tasks']);
+});
+
+test('a session server\'s task likewise', async () => {
+    const client = await sessionClient();
+    const ask = async (method, params) => {
+        const answer = await rpc(hub, method, params, { key: org.key, headers: { 'mcp-session-id': client.transport.sessionId } });
+        return answer.body.result ?? answer.body.error;
+    };
+    assert.ok(client.getServerCapabilities().tasks.requests.tools.call);
+    const { task } = await ask('tools/call', { name: 'many__later', arguments: {}, task: {} });
+    assert.notEqual(task.taskId, 'task of M');
+    assert.equal((await ask('tasks/get', { taskId: task.taskId })).status, 'completed');
+    const result = await ask('tasks/result', { taskId: task.taskId });
+    assert.equal(textOf(result), 'M is done');
+    assert.equal(result.content[1].uri, 'note://many/host/done');
+    assert.doesNotMatch(JSON.stringify(result), /task of M/);
+    assert.equal((await ask('tasks/cancel', { taskId: task.taskId })).status, 'cancelled');
+    // Forged, somebody else's, none; and what cannot be routed.
+    assert.equal((await ask('tasks/get', { taskId: 'task of M' })).code, -32602);
+    assert.equal((await ask('tasks/get', {})).code, -32602);
+    const stranger = await tulle.makeKey(org.slug, org.email);
+    assert.equal((await rpc(hub, 'tasks/get', { taskId: task.taskId }, { key: stranger })).body.error.code, -32602);
+    assert.equal((await ask('tasks/list', {})).code, -32601);
+    assert.equal((await ask('made/up', { name: 'many__later' })).code, -32601);
+    await client.close();
+});

@@ -189,9 +189,15 @@ static bool key_build(struct services *sv, struct arena *keep, struct str hash_h
         return e->code == ERR_NOT_FOUND
                    ? refused(e, "the key's user is disabled or no member any more")
                    : false;
+    out->proof.by = key.proof;
     out->proof.org_id = key.proof_org_id;
     out->is_operator = out->is_operator && str_is_absent(key.proof_org_id);
-    return true;
+    if (str_is_absent(key.proof_org_id) ||
+        signin_policy_owner_check(sv, keep, key.user_id, &out->proof, e))
+        return true;
+    return e->code == ERR_FORBIDDEN
+               ? refused(e, "made in a sign-in by a provider that proves no owners")
+               : false;
 }
 
 /* Which rows a credential's caller is built from. */

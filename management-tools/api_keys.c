@@ -233,9 +233,10 @@ static bool operators_check(struct tool_call *c, struct str holder, struct err *
 }
 
 /* What an organization's provider proved stays that, by whatever key. */
-static struct str proof_of(const struct tool_call *c, struct str holder)
+static struct proof proof_of(const struct tool_call *c, struct str holder)
 {
-    return id_is(holder, "sa") ? STR_NONE : c->use->caller->proof.org_id;
+    const struct proof *p = &c->use->caller->proof;
+    return id_is(holder, "sa") || str_is_absent(p->org_id) ? (struct proof){0} : *p;
 }
 
 bool tool_api_key_create(struct tool_call *c, struct err *e)
@@ -252,7 +253,9 @@ bool tool_api_key_create(struct tool_call *c, struct err *e)
         !limits_read(c, &key, e) || !within(c, &key, e))
         return false;
     struct key_text secret;
-    key.proof_org_id = proof_of(c, key.user_id);
+    const struct proof proof = proof_of(c, key.user_id);
+    key.proof_org_id = proof.org_id;
+    key.proof = proof.by;
     key_text_make(&secret);
     key.prefix = str_c(secret.prefix);
     key.hash = str_c(secret.hash_hex);
@@ -322,13 +325,15 @@ bool tool_api_key_rotate(struct tool_call *c, struct err *e)
     /* The new secret is shown to whoever calls: a narrow key must not obtain a wide one. */
     if (!key_find(c, false, &key, e) || !operators_check(c, key.user_id, e) || !within(c, &key, e))
         return false;
+    const struct proof proof = proof_of(c, key.user_id);
     key_text_make(&secret);
     struct api_key_rotation r = {.org_id = c->org_id,
                                  .id = key.id,
                                  .prefix = str_c(secret.prefix),
                                  .hash = str_c(secret.hash_hex),
                                  .old_until = minutes ? now + minutes * 60 * 1000 : 0,
-                                 .proof_org_id = proof_of(c, key.user_id)};
+                                 .proof_org_id = proof.org_id,
+                                 .proof = proof.by};
     bool is_good =
         api_keys_rotate(c->sv->db, c->arena, &r, now, e) && key_answer(c, key.id, &secret, e);
     key_text_end(&secret);

@@ -41,6 +41,7 @@ static void issuer_write(struct jout *j, const struct org_issuer *i)
     jout_kbool(j, "accept_plain_jwt", i->accepts_plain_jwt);
     jout_kraw(j, "subject", i->subject);
     jout_kbool(j, "enabled", i->is_enabled);
+    jout_kbool(j, "vouches_for_owners", i->is_owners);
     jout_ktime(j, "created_at", i->created_at);
     jout_ktime(j, "updated_at", i->updated_at);
     jout_object_end(j);
@@ -217,6 +218,25 @@ static bool issuer_read(struct tool_call *c, struct org_issuer *i, struct err *e
            secret_read(c, i, e) && belongs_together(i, e);
 }
 
+static bool is_by_owner(const struct tool_call *c)
+{
+    return (c->caller->builtin_roles & ROLE_OWNER) != 0;
+}
+
+/* An issuer that an administrator changed in anything but its name, or whether it is used, is that
+ * administrator's word from then on. */
+static bool owners_keep(const struct org_issuer *was, const struct org_issuer *i)
+{
+    return was->is_owners && was->accepts_plain_jwt == i->accepts_plain_jwt &&
+           str_eq(was->issuer, i->issuer) && str_eq(was->kind, i->kind) &&
+           str_eq(was->jwks_uri, i->jwks_uri) &&
+           str_eq(was->introspection_endpoint, i->introspection_endpoint) &&
+           str_eq(was->client_id, i->client_id) && str_eq(was->sealed, i->sealed) &&
+           str_eq(was->audiences, i->audiences) &&
+           str_eq(was->required_scopes, i->required_scopes) &&
+           str_eq(was->scope_map, i->scope_map) && str_eq(was->subject, i->subject);
+}
+
 /* ---- tools ---- */
 
 bool tool_organization_issuer_create(struct tool_call *c, struct err *e)
@@ -229,6 +249,7 @@ bool tool_organization_issuer_create(struct tool_call *c, struct err *e)
                            .audiences = STR("[]"),
                            .required_scopes = STR(""),
                            .is_enabled = true,
+                           .is_owners = is_by_owner(c),
                            .created_at = now,
                            .updated_at = now};
     if (str_is_absent(i.id))
@@ -274,14 +295,15 @@ bool tool_organization_issuer_update(struct tool_call *c, struct err *e)
     struct org_issuer i;
     if (!issuer_find(c, &i, e))
         return false;
-    struct str endpoint = i.introspection_endpoint;
+    struct org_issuer was = i;
     if (!issuer_read(c, &i, e))
         return false;
     /* The secret is for whom it was given. */
-    if (!str_is_absent(i.sealed) && !str_eq(endpoint, i.introspection_endpoint) &&
+    if (!str_is_absent(i.sealed) && !str_eq(was.introspection_endpoint, i.introspection_endpoint) &&
         !jv_get(c->arguments, "client_secret"))
         return err_set(e, ERR_UNPROCESSABLE,
                        "another introspection_endpoint needs its client_secret");
+    i.is_owners = is_by_owner(c) || owners_keep(&was, &i);
     i.updated_at = clock_wall_ms();
     return org_issuers_update(c->sv->db, c->arena, &i, e) && issuer_answer(c, &i);
 }

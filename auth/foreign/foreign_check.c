@@ -80,6 +80,9 @@ static bool caller_fill(struct services *sv, struct arena *keep, const struct or
         return false;
     if (!caller_build(sv, keep, place->org_id, user_id, NULL, out, e))
         return e->code == ERR_NOT_FOUND ? foreign_refused(e, "its person is no member") : false;
+    /* Whoever decides whom the issuer's tokens are would be an owner by them. */
+    if (!issuer->is_owners && (out->builtin_roles & ROLE_OWNER))
+        return foreign_refused(e, "of an owner, by an issuer that no owner configured");
     if (!foreign_scope(keep, issuer, c, &scope, e) || !caller_scope_apply(keep, scope, out, e))
         return false;
     out->is_management_audience = false;

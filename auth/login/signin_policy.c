@@ -26,6 +26,15 @@ static bool owners_judge(struct services *sv, struct arena *a, struct str user_i
     return true;
 }
 
+bool signin_policy_owner_check(struct services *sv, struct arena *a, struct str user_id,
+                               const struct proof *p, struct err *e)
+{
+    enum signin_need need = SIGNIN_ENOUGH;
+    if (!owners_judge(sv, a, user_id, p, &need, e))
+        return false;
+    return need == SIGNIN_ENOUGH || err_set(e, ERR_FORBIDDEN, "%s", signin_policy_text(need));
+}
+
 bool signin_policy_judge(struct services *sv, struct arena *a, struct str org_id,
                          struct str user_id, const struct proof *p, enum signin_need *need,
                          struct err *e)

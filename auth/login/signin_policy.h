@@ -29,6 +29,10 @@ bool signin_policy_judge(struct services *sv, struct arena *a, struct str org_id
 /* The same as an error: ERR_FORBIDDEN says what to do. */
 bool signin_policy_check(struct services *sv, struct arena *a, struct str org_id,
                          struct str user_id, const struct proof *p, struct err *e) must_use;
+/* May an API key that was made with this proof (org_id present) still be an owner's? ERR_FORBIDDEN:
+ * its provider vouches for owners no more, or never did. Waits (store). */
+bool signin_policy_owner_check(struct services *sv, struct arena *a, struct str user_id,
+                               const struct proof *p, struct err *e) must_use;
 /* One sentence for a person. */
 const char *signin_policy_text(enum signin_need need);
 /* Where to prove what is missing and come back to return_to: a path of this server. The

@@ -28,7 +28,7 @@ struct caller {
     struct str user_email;
     struct str key_id;    /* API key; absent otherwise */
     struct str client_id; /* OAuth client; absent otherwise */
-    struct proof proof;   /* of a browser session; without `by` otherwise */
+    struct proof proof;   /* of a browser session, or of who made the key in one */
     int64_t proved_at;    /* ms, of a browser session: when the person last proved it; else 0 */
     bool is_operator;
     unsigned builtin_roles;   /* enum builtin_role bits in org_id; 0: no member */

@@ -70,22 +70,39 @@ static bool offers_add(struct http_request *rq, const struct sso_provider *list,
     return true;
 }
 
-/* Who was proved by an organization's provider stays within it. */
-static bool may_link(const struct http_request *rq, const struct sso_provider *p)
+/* Does the sign-in of this session count for owners, too? */
+static bool owners_proved(struct http_request *rq, bool *out, struct err *e)
+{
+    struct services *sv = rq->context;
+    const struct browser_session *s = &page_person(rq)->session;
+    struct sso_provider provider = {.is_owners = str_is_absent(s->proof_org_id)};
+    if (!provider.is_owners && !sso_providers_get(sv->db, rq->arena, s->proof, &provider, e) &&
+        e->code != ERR_NOT_FOUND)
+        return false;
+    *out = provider.is_owners;
+    return true;
+}
+
+/* Who was proved by an organization's provider stays within it; and a sign-in that is good for no
+ * owner leaves no way in behind that would be, should this person become one. */
+static bool may_link(const struct http_request *rq, const struct sso_provider *p,
+                     bool is_owners_proof)
 {
     struct str proof_org = page_person(rq)->session.proof_org_id;
     struct str org = page_person(rq)->caller.org_id;
-    if (!p->is_enabled || (!str_is_absent(proof_org) && !str_eq(p->org_id, proof_org)))
+    if (!p->is_enabled || (p->is_owners && !is_owners_proof) ||
+        (!str_is_absent(proof_org) && !str_eq(p->org_id, proof_org)))
         return false;
     return str_is_absent(p->org_id) || str_eq(p->org_id, org);
 }
 
 static size_t keep_linkable(const struct http_request *rq, const struct identity_row *known,
-                            size_t n_known, struct sso_provider *list, size_t n)
+                            size_t n_known, bool is_owners_proof, struct sso_provider *list,
+                            size_t n)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
-        if (may_link(rq, &list[i]) && !is_linked(known, n_known, list[i].id))
+        if (may_link(rq, &list[i], is_owners_proof) && !is_linked(known, n_known, list[i].id))
             list[kept++] = list[i];
     return kept;
 }
@@ -98,12 +115,14 @@ static bool offers_list(struct http_request *rq, const struct identity_row *know
     const struct db_page page = {.limit = LIMIT_LIST};
     struct sso_provider *ours, *theirs = NULL;
     size_t n_ours, n_theirs = 0;
-    if (!sso_providers_list_installation(sv->db, rq->arena, &ours, &n_ours, e) ||
+    bool is_owners_proof;
+    if (!owners_proved(rq, &is_owners_proof, e) ||
+        !sso_providers_list_installation(sv->db, rq->arena, &ours, &n_ours, e) ||
         (!str_is_absent(org_id) &&
          !sso_providers_list(sv->db, rq->arena, org_id, &page, &theirs, &n_theirs, e)))
         return false;
-    n_ours = keep_linkable(rq, known, n_known, ours, n_ours);
-    n_theirs = keep_linkable(rq, known, n_known, theirs, n_theirs);
+    n_ours = keep_linkable(rq, known, n_known, is_owners_proof, ours, n_ours);
+    n_theirs = keep_linkable(rq, known, n_known, is_owners_proof, theirs, n_theirs);
     l->rows = arena_alloc(rq->arena, (n_ours + n_theirs + 1) * sizeof(*l->rows));
     if (!l->rows)
         return no_memory(e);
@@ -167,11 +186,13 @@ static bool link_begin(struct http_request *rq, struct str provider_id, struct e
     struct services *sv = rq->context;
     struct sso_provider p;
     struct str url;
+    bool is_owners_proof;
     const struct oidc_errand errand = {.purpose = "link",
                                        .user_id = page_person(rq)->session.user_id};
-    if (!sso_providers_get(sv->db, rq->arena, provider_id, &p, e))
+    if (!sso_providers_get(sv->db, rq->arena, provider_id, &p, e) ||
+        !owners_proved(rq, &is_owners_proof, e))
         return false;
-    if (!may_link(rq, &p))
+    if (!may_link(rq, &p, is_owners_proof))
         return err_set(e, ERR_FORBIDDEN,
                        "This provider cannot be linked while you are signed in through another "
                        "one: sign in in another way first.");

@@ -4,22 +4,21 @@
 
 #define KEY_COLUMNS                                                                                \
     "id, org_id, user_id, name, prefix, hash, scopes, tools, connection_ids, expires_at, "         \
-    "last_used_at, created_at, proof_org_id"
+    "last_used_at, created_at, proof_org_id, proof"
 #define OF_USER "(CAST($2 AS TEXT) IS NULL OR user_id = CAST($2 AS TEXT))"
 
 static const struct db_stmt key_insert = {
     "key_insert",
     "INSERT INTO api_keys (" KEY_COLUMNS ", updated_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12)",
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $12)",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt key_by_hash = {
     "key_by_hash",
     "SELECT id, org_id, user_id, name, prefix, hash, scopes, tools, connection_ids, CASE WHEN hash "
     "= "
     "$1 OR expires_at < old_until THEN expires_at ELSE old_until END, last_used_at, created_at, "
-    "proof_org_id "
-    "FROM "
-    "api_keys WHERE (hash = $1 OR (old_hash = $1 AND old_until > $2)) AND (expires_at IS NULL OR "
+    "proof_org_id, proof FROM api_keys WHERE (hash = $1 OR (old_hash = $1 AND old_until > $2)) AND "
+    "(expires_at IS NULL OR "
     "expires_at > $2)",
     DB_READ, 0};
 static const struct db_stmt key_by_id = {
@@ -42,9 +41,8 @@ static const struct db_stmt key_rotate = {
     "UPDATE api_keys SET prefix = $3, old_hash = CASE WHEN "
     "CAST($5 AS BIGINT) IS NULL THEN NULL ELSE "
     "hash END, old_until = CAST($5 AS BIGINT), hash = $4, "
-    "updated_at = $6, proof_org_id = "
-    "COALESCE(CAST($7 AS TEXT), proof_org_id) WHERE org_id = $1 AND id = "
-    "$2",
+    "updated_at = $6, proof_org_id = COALESCE(CAST($7 AS TEXT), proof_org_id), proof = CASE WHEN "
+    "CAST($7 AS TEXT) IS NULL THEN proof ELSE CAST($8 AS TEXT) END WHERE org_id = $1 AND id = $2",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt key_delete = {"key_delete",
                                           "DELETE FROM api_keys WHERE org_id = $1 AND id = $2",
@@ -70,6 +68,7 @@ static void key_read(const struct db_rows *r, size_t row, void *item)
         .last_used_at = db_int(r, row, 10),
         .created_at = db_int(r, row, 11),
         .proof_org_id = db_text(r, row, 12),
+        .proof = db_text(r, row, 13),
     };
 }
 static const struct rows_kind key_kind = {sizeof(struct api_key), key_read};
@@ -80,7 +79,7 @@ bool api_keys_insert(struct db *db, struct arena *a, const struct api_key *k, st
                   DB_ARGS(A_STR(k->id), A_STR(k->org_id), A_STR(k->user_id), A_STR(k->name),
                           A_STR(k->prefix), A_STR(k->hash), A_STR(k->scopes), A_STR(k->tools),
                           A_STR(k->connection_ids), A_TIME(k->expires_at), A_TIME(k->last_used_at),
-                          A_INT(k->created_at), A_STR(k->proof_org_id)),
+                          A_INT(k->created_at), A_STR(k->proof_org_id), A_STR(k->proof)),
                   NULL, e);
 }
 
@@ -139,7 +138,8 @@ bool api_keys_rotate(struct db *db, struct arena *a, const struct api_key_rotati
 {
     return rows_change(db, a, &key_rotate,
                        DB_ARGS(A_STR(r->org_id), A_STR(r->id), A_STR(r->prefix), A_STR(r->hash),
-                               A_TIME(r->old_until), A_INT(now), A_STR(r->proof_org_id)),
+                               A_TIME(r->old_until), A_INT(now), A_STR(r->proof_org_id),
+                               A_STR(r->proof)),
                        e);
 }
 

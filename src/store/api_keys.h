@@ -14,8 +14,8 @@ struct api_key {
     struct str connection_ids; /* JSON array or absent */
     int64_t expires_at;        /* 0: never */
     int64_t last_used_at, created_at;
-    struct str
-        proof_org_id; /* the organization whose provider proved whoever made it; absent: none */
+    /* The organization whose provider proved whoever made it, and the provider; absent: none. */
+    struct str proof_org_id, proof;
 };
 bool api_keys_insert(struct db *db, struct arena *a, const struct api_key *k,
                      struct err *e) must_use;
@@ -35,9 +35,9 @@ bool api_keys_update(struct db *db, struct arena *a, const struct api_key *k, in
                      struct err *e) must_use;
 struct api_key_rotation {
     struct str org_id, id;
-    struct str prefix, hash; /* of the new secret */
-    int64_t old_until;       /* ms; the old one works until then; 0: no longer */
-    struct str proof_org_id; /* as of a key, from now on; absent: stays */
+    struct str prefix, hash;        /* of the new secret */
+    int64_t old_until;              /* ms; the old one works until then; 0: no longer */
+    struct str proof_org_id, proof; /* as of a key, from now on; proof_org_id absent: both stay */
 };
 /* A new secret for the same key. ERR_NOT_FOUND. */
 bool api_keys_rotate(struct db *db, struct arena *a, const struct api_key_rotation *r, int64_t now,

@@ -5,12 +5,12 @@
 #define COLUMNS                                                                                    \
     "id, org_id, name, issuer, kind, jwks_uri, introspection_endpoint, client_id, sealed, "        \
     "audiences, required_scopes, scope_map, accepts_plain_jwt, subject, is_enabled, created_at, "  \
-    "updated_at"
+    "updated_at, is_owners"
 
 static const struct db_stmt issuer_insert = {
     "org_issuer_insert",
     "INSERT INTO org_issuers (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-    "$12, $13, $14, $15, $16, $17)",
+    "$12, $13, $14, $15, $16, $17, $18)",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt issuer_by_id = {
     "org_issuer_by_id", "SELECT " COLUMNS " FROM org_issuers WHERE org_id = $1 AND id = $2",
@@ -36,7 +36,7 @@ static const struct db_stmt issuer_update = {
     "UPDATE org_issuers SET name = $3, issuer = $4, kind = $5, jwks_uri = $6, "
     "introspection_endpoint = $7, client_id = $8, sealed = $9, audiences = $10, required_scopes = "
     "$11, scope_map = $12, accepts_plain_jwt = $13, subject = $14, is_enabled = $15, updated_at = "
-    "$16 WHERE org_id = $1 AND id = $2",
+    "$16, is_owners = $17 WHERE org_id = $1 AND id = $2",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt issuer_delete = {
     "org_issuer_delete", "DELETE FROM org_issuers WHERE org_id = $1 AND id = $2", DB_WRITE,
@@ -68,6 +68,7 @@ static void issuer_read(const struct db_rows *r, size_t row, void *item)
         .is_enabled = db_int(r, row, 14) != 0,
         .created_at = db_int(r, row, 15),
         .updated_at = db_int(r, row, 16),
+        .is_owners = db_int(r, row, 17) != 0,
     };
 }
 static const struct rows_kind issuer_kind = {sizeof(struct org_issuer), issuer_read};
@@ -91,7 +92,7 @@ bool org_issuers_insert(struct db *db, struct arena *a, const struct org_issuer 
                           A_STR(i->client_id), A_STR(i->sealed), A_STR(i->audiences),
                           A_STR(i->required_scopes), A_STR(i->scope_map),
                           A_INT(i->accepts_plain_jwt), A_STR(i->subject), A_INT(i->is_enabled),
-                          A_INT(i->created_at), A_INT(i->updated_at)),
+                          A_INT(i->created_at), A_INT(i->updated_at), A_INT(i->is_owners)),
                   NULL, e) ||
            taken(e);
 }
@@ -148,7 +149,7 @@ bool org_issuers_update(struct db *db, struct arena *a, const struct org_issuer 
                                A_STR(i->client_id), A_STR(i->sealed), A_STR(i->audiences),
                                A_STR(i->required_scopes), A_STR(i->scope_map),
                                A_INT(i->accepts_plain_jwt), A_STR(i->subject), A_INT(i->is_enabled),
-                               A_INT(i->updated_at)),
+                               A_INT(i->updated_at), A_INT(i->is_owners)),
                        e) ||
            taken(e);
 }

@@ -17,6 +17,7 @@ struct org_issuer {
     bool accepts_plain_jwt;            /* typ JWT or none, too */
     struct str subject;                /* JSON object (auth/foreign/subject.h) */
     bool is_enabled;
+    bool is_owners; /* an owner configured it last: its tokens may be of owners, too */
     int64_t created_at, updated_at;
 };
 /* ERR_CONFLICT: the organization has this issuer, or another opaque one, already. */

@@ -170,6 +170,29 @@ test('who left, was stopped, or is of another organization is nobody, at once', 
     await tulle.refuse('ORGANIZATION_ISSUER_UPDATE', { issuer_id: mine.id, subject: { by: 'claim', users: { x: other.user_id } } }, org, 404);
 });
 
+test('an owner is nobody by the word of an issuer that an administrator changed last', async () => {
+    const email = 'adam@acme.example';
+    const adam = await tulle.makeUser(email);
+    await tulle.use('ORGANIZATION_MEMBER_ADD', { email, role: 'admin' }, org);
+    const key = await tulle.makeKey('acme', email);
+    const issuer = (await tulle.use('ORGANIZATION_ISSUER_LIST', {}, org)).items.find(({ issuer }) => issuer === evil.issuer);
+    const change = async (fields, who) => (await tulle.use('ORGANIZATION_ISSUER_UPDATE', { issuer_id: issuer.id, ...fields }, who)).item.vouches_for_owners;
+    const users = { anna: org.user_id, adam };
+    assert.equal(await change({ name: 'Renamed by Adam', enabled: true }, { key }), true, 'what it is called says nothing about people');
+    assert.equal(await status(token()), 200);
+    assert.equal(await change({ subject: { by: 'claim', claim: 'sub', users } }, { key }), false);
+    assert.equal(await status(token()), 401, 'anna is an owner');
+    assert.equal(await status(token({ sub: 'adam' })), 200, 'for others nothing changes');
+    const mine = await startSigner();
+    const { item } = await tulle.use('ORGANIZATION_ISSUER_CREATE', { name: "Adam's", issuer: mine.issuer, jwks_uri: mine.jwks_uri, subject: { by: 'claim', users } }, { key });
+    assert.equal(item.vouches_for_owners, false);
+    assert.equal(await status(token({ iss: mine.issuer, aud: connection.mcp })), 401);
+    assert.equal(await change({ enabled: true }, org), true, 'an owner confirms it');
+    assert.equal(await status(token()), 200);
+    await tulle.use('ORGANIZATION_ISSUER_DELETE', { issuer_id: item.id }, org);
+    await tulle.use('ORGANIZATION_MEMBER_REMOVE', { email }, org);
+});
+
 test('an e-mail address counts only when it is verified and its domain is proven', async () => {
     const mail = await startSigner();
     const { item } = await tulle.use('ORGANIZATION_ISSUER_CREATE', { name: 'By mail', issuer: mail.issuer, jwks_uri: mail.jwks_uri, subject: { by: 'email' } }, org);

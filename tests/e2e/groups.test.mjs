@@ -194,9 +194,9 @@ test('[233] an administrator who decides what a provider says becomes no owner b
         const page = await browser.travel(provider, idp.id);
         return { browser, page };
     };
-    const act = async (browser) => {
+    const act = async (browser, tool = 'ORGANIZATION_MEMBER_LIST', args = {}) => {
         const { csrf_token } = await browser.session();
-        const { status, html } = await browser.request('/api/tools/ORGANIZATION_MEMBER_LIST', { method: 'POST', body: JSON.stringify({ organization_id: org.org_id }),
+        const { status, html } = await browser.request(`/api/tools/${tool}`, { method: 'POST', body: JSON.stringify({ organization_id: org.org_id, ...args }),
             headers: { 'content-type': 'application/json', 'x-csrf-token': csrf_token } });
         return { status, text: html };
     };
@@ -210,7 +210,20 @@ test('[233] an administrator who decides what a provider says becomes no owner b
     assert.equal(await vouches({ enforced: false, client_secret: secret }, cem), false);
     await refuse('ORGANIZATION_POLICY_UPDATE', { require_sso: true, provider_id: idp.id }, 422, cem);
     assert.equal((await act(browser)).status, 200, 'for members nothing changes');
+    // What it leaves behind is no more than it is: keys, and ways to sign in.
+    const made = await act(browser, 'API_KEY_CREATE', { name: 'of a member' });
+    const key = guard(JSON.parse(made.text).key, 'API key');
+    assert.equal(await statusOf('ORGANIZATION_GET', {}, { key }), 200);
+    const rotated = await use('API_KEY_CREATE', { name: 'by that key' }, { key });
+    const { item: second } = await use('ORGANIZATION_SSO_CREATE', { type: 'oidc', name: 'Second', issuer: provider.issuer, client_id: 'tulle', client_secret: secret });
+    const link = async (from) => {
+        const { csrf_token } = await from.session();
+        return (await from.request('/account/identities', { method: 'POST', body: new URLSearchParams({ csrf_token, provider_id: second.id }).toString() })).status;
+    };
+    assert.equal(await link(browser), 403, 'no way in that counts for owners by one that does not');
+    assert.ok(!(await browser.request('/account/identities')).html.includes(second.id));
     await use('ORGANIZATION_MEMBER_UPDATE_ROLE', { email, role: 'owner' });
+    for (const one of [key, rotated.key]) assert.equal(await statusOf('ORGANIZATION_GET', {}, { key: one }), 401, 'an owner now');
     const refused = await act(browser);
     assert.deepEqual([refused.status, /administrator has set up/.test(refused.text)], [403, true], refused.text);
     const again = await arrive();
@@ -218,6 +231,9 @@ test('[233] an administrator who decides what a provider says becomes no owner b
     assert.equal((await again.browser.session()).user, null);
     assert.equal(await vouches({ enabled: true }), true, 'an owner confirms it');
     assert.equal((await act(browser)).status, 200);
+    for (const one of [key, rotated.key]) assert.equal(await statusOf('ORGANIZATION_GET', {}, { key: one }), 200);
+    assert.equal(await link(browser), 200);
+    await use('ORGANIZATION_SSO_DELETE', { provider_id: second.id });
     assert.equal((await arrive()).page.status, 303);
     await use('ORGANIZATION_MEMBER_REMOVE', { email });
     provider.plan = {};

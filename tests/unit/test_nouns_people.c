@@ -272,20 +272,20 @@ static void keys_body(struct fixture *f)
     assert_int_equal(k.last_used_at, NOW + 7);
     FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW + 100, &k, &f->e));
     FAILS(f, ERR_NOT_FOUND,
-          api_keys_rotate(
-              f->db, f->a,
-              &(struct api_key_rotation){other.org, t.key, STR("p"), STR("new"), 0, STR_NONE}, NOW,
-              &f->e));
-    OK(f,
-       api_keys_rotate(f->db, f->a,
-                       &(struct api_key_rotation){t.org, t.key, STR("p"), STR("new"), 0, STR_NONE},
-                       NOW, &f->e));
-    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW, &k, &f->e));
-    OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW, &k, &f->e));
+          api_keys_rotate(f->db, f->a,
+                          &(struct api_key_rotation){other.org, t.key, STR("p"), STR("new"), 0,
+                                                     STR_NONE, STR_NONE},
+                          NOW, &f->e));
     OK(f, api_keys_rotate(
               f->db, f->a,
-              &(struct api_key_rotation){t.org, t.key, STR("p"), STR("newer"), NOW + 50, STR_NONE},
+              &(struct api_key_rotation){t.org, t.key, STR("p"), STR("new"), 0, STR_NONE, STR_NONE},
               NOW, &f->e));
+    FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, hash, NOW, &k, &f->e));
+    OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW, &k, &f->e));
+    OK(f, api_keys_rotate(f->db, f->a,
+                          &(struct api_key_rotation){t.org, t.key, STR("p"), STR("newer"), NOW + 50,
+                                                     STR_NONE, STR_NONE},
+                          NOW, &f->e));
     OK(f, api_keys_by_hash(f->db, f->a, STR("new"), NOW + 49, &k, &f->e));
     assert_int_equal(k.expires_at, NOW + 50);
     FAILS(f, ERR_NOT_FOUND, api_keys_by_hash(f->db, f->a, STR("new"), NOW + 50, &k, &f->e));

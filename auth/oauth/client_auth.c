@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "core/row_cache.h"
 
 /* Who it says it is, and how it proves it. */
 struct claim {
@@ -88,16 +89,41 @@ static bool claim_read(struct http_request *rq, const struct form *form, struct 
     return !str_is_absent(client_id) || wrong(e);
 }
 
+static void *client_load(struct services *sv, struct arena *keep, void *arg, bool *may_keep,
+                         struct err *e)
+{
+    const struct str *id = arg;
+    struct oauth_client *client = arena_alloc(keep, sizeof(*client));
+    if (!client) {
+        err_set(e, ERR_UNAVAILABLE, "out of memory");
+        return NULL;
+    }
+    if (!oauth_clients_get(sv->db, keep, *id, client, e))
+        return NULL;
+    /* What anybody may register and change does not make every worker forget what it knows. */
+    *may_keep = !str_is_absent(client->org_id);
+    return client;
+}
+
+static bool client_find(struct http_request *rq, struct str id, struct oauth_client *out,
+                        struct err *e)
+{
+    const struct row_ask ask = {STR("client"), id, client_load, &id};
+    const struct oauth_client *client = row_cache_get(rq->context, rq->arena, &ask, e);
+    if (client)
+        *out = *client;
+    return client != NULL;
+}
+
 bool client_authenticate(struct http_request *rq, const struct form *form, struct oauth_client *out,
                          struct err *e)
 {
-    const struct services *sv = rq->context;
     struct claim claim;
     if (!claim_read(rq, form, &claim, e))
         return false;
     if (!id_is(claim.client_id, "cli") && !client_document_is_id(claim.client_id))
         return wrong(e);
-    if (!oauth_clients_get(sv->db, rq->arena, claim.client_id, out, e))
+    if (!client_find(rq, claim.client_id, out, e))
         return e->code == ERR_NOT_FOUND ? wrong(e) : false;
     if (!str_eq(claim.method, out->auth_method))
         return wrong(e);

@@ -7,6 +7,7 @@
 #include "auth/secret_text.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "core/row_cache.h"
 #include "json/jout.h"
 
 /* What is told of a token that is active: of itself, and of its grant. */
@@ -18,18 +19,47 @@ struct told {
     struct oauth_grant grant;
 };
 
-static bool access_tell(struct services *sv, struct arena *a, struct str hash, struct told *out,
+/* A token, and who asks. */
+struct question {
+    const struct oauth_client *client;
+    struct str hash;
+};
+
+static void *access_load(struct services *sv, struct arena *keep, void *arg, bool *may_keep,
+                         struct err *e)
+{
+    const struct question *q = arg;
+    struct oauth_access t;
+    struct told *told = arena_alloc(keep, sizeof(*told));
+    if (!told) {
+        err_set(e, ERR_UNAVAILABLE, "out of memory");
+        return NULL;
+    }
+    if (!oauth_tokens_access_get(sv->db, keep, q->hash, clock_wall_ms(), &t, e) ||
+        !oauth_grants_get(sv->db, keep, t.grant_id, &told->grant, e))
+        return NULL;
+    told->is_active = *may_keep = str_eq(told->grant.client_id, q->client->id);
+    told->type = "Bearer";
+    told->scope = t.scope;
+    told->created_at = t.created_at;
+    told->expires_at = t.expires_at;
+    return told;
+}
+
+/* Servers ask about one token with each of its requests. What is true of an active one stays so
+ * until it expires, or authorization data changes: as long as this server itself takes it. */
+static bool access_tell(struct services *sv, struct arena *a, struct question *q, struct told *out,
                         struct err *e)
 {
-    struct oauth_access t;
-    if (!oauth_tokens_access_get(sv->db, a, hash, clock_wall_ms(), &t, e) ||
-        !oauth_grants_get(sv->db, a, t.grant_id, &out->grant, e))
+    struct str name = ARENA_JOIN(a, q->client->id, STR(" "), q->hash);
+    const struct row_ask ask = {STR("introspected"), name, access_load, q};
+    if (str_is_absent(name))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    const struct told *told = row_cache_get(sv, a, &ask, e);
+    if (!told)
         return e->code == ERR_NOT_FOUND;
-    out->is_active = true;
-    out->type = "Bearer";
-    out->scope = t.scope;
-    out->created_at = t.created_at;
-    out->expires_at = t.expires_at;
+    *out = *told;
+    out->is_active = told->is_active && told->expires_at > clock_wall_ms();
     return true;
 }
 
@@ -91,7 +121,7 @@ static bool introspect(struct http_request *rq, const struct form *form, struct 
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     bool is_told = true;
     if (str_starts(token, STR(ACCESS_PREFIX)))
-        is_told = access_tell(sv, rq->arena, hash, &told, e);
+        is_told = access_tell(sv, rq->arena, &(struct question){&client, hash}, &told, e);
     else if (str_starts(token, STR(REFRESH_PREFIX)))
         is_told = refresh_tell(sv, rq->arena, hash, &told, e);
     if (!is_told)

@@ -11,6 +11,7 @@
 #include "auth/oauth/resource_find.h"
 #include "auth/secret_text.h"
 #include "base/clock.h"
+#include "core/row_cache.h"
 #include "io/fiber.h"
 
 static bool bad_code(struct err *e, const char *why)
@@ -18,16 +19,42 @@ static bool bad_code(struct err *e, const char *why)
     return err_set(e, ERR_INVALID_GRANT, "the authorization code %s", why);
 }
 
+struct person {
+    struct str org_id, user_id;
+};
+
+static void *person_load(struct services *sv, struct arena *keep, void *arg,
+                         bool *may_keep unused_arg, struct err *e)
+{
+    const struct person *p = arg;
+    struct caller *caller = arena_alloc(keep, sizeof(*caller));
+    if (caller)
+        return caller_build(sv, keep, p->org_id, p->user_id, NULL, caller, e) ? caller : NULL;
+    err_set(e, ERR_UNAVAILABLE, "out of memory");
+    return NULL;
+}
+
+/* ERR_NOT_FOUND: no member, or one who is disabled. */
+static bool person_find(const struct token_call *c, struct str org_id, struct str user_id,
+                        struct err *e)
+{
+    struct person person = {org_id, user_id};
+    struct str name = ARENA_JOIN(c->a, org_id, STR(" "), user_id);
+    const struct row_ask ask = {STR("member"), name, person_load, &person};
+    if (str_is_absent(name))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    return row_cache_get(c->sv, c->a, &ask, e) != NULL;
+}
+
 bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,
                         const struct proof *proof, struct err *e)
 {
-    struct caller caller;
     enum client_policy client;
     if (!client_policy_of(c->sv, c->a, org_id, c->client, &client, e))
         return false;
     if (client == CLIENT_REFUSED)
         return err_set(e, ERR_INVALID_GRANT, "the organization does not allow this client");
-    if (!caller_build(c->sv, c->a, org_id, user_id, NULL, &caller, e))
+    if (!person_find(c, org_id, user_id, e))
         return e->code == ERR_NOT_FOUND
                    ? err_set(e, ERR_INVALID_GRANT, "who granted this may not any more")
                    : false;

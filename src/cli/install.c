@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "base/uri.h"
 #include "cli/printable.h"
-#include "core/org_policy.h"
+#include "core/row_cache.h"
 #include "core/rates.h"
 #include "core/vault.h"
 #include "io/fiber.h"
@@ -207,9 +207,9 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                                       .ca_bundle = in->config.ca_bundle};
     sv.tokens = token_cache_new();
     sv.registry = registry_cache_new();
-    sv.policies = org_policy_cache_new();
+    sv.rows = row_cache_new();
     sv.lists = list_cache_new();
-    if (!sv.tokens || !sv.registry || !sv.policies || !sv.lists)
+    if (!sv.tokens || !sv.registry || !sv.rows || !sv.lists)
         err_set(e, ERR_UNAVAILABLE, "out of memory");
     else if ((sv.db = db_attach(in->store, l, e)) != NULL &&
              (sv.vault = vault_new(&in->keys, sv.db, e)) != NULL &&
@@ -239,7 +239,7 @@ void services_close(struct services *sv)
         db_detach(sv->db);
     list_cache_free(sv->lists);
     registry_cache_free(sv->registry);
-    org_policy_cache_free(sv->policies);
+    row_cache_free(sv->rows);
     token_cache_free(sv->tokens);
     *sv = (struct services){0};
 }

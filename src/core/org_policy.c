@@ -1,32 +1,17 @@
 #include "core/org_policy.h"
 
-#include <stdlib.h>
-
 #include "base/limits.h"
-#include "base/map.h"
+#include "core/row_cache.h"
 #include "json/jout.h"
 #include "store/org_policies.h"
 #include "store/orgs.h"
 
-enum { MINUTE_MS = 60 * 1000, DAY_MINUTES = 24 * 60, ENTRY_ARENA_BYTES = 1024 * 1024 };
+enum { MINUTE_MS = 60 * 1000, DAY_MINUTES = 24 * 60 };
 
 static const struct str client_words[] = {
     [ORG_CLIENTS_OPEN] = STR("open"),
     [ORG_CLIENTS_APPROVED] = STR("approved"),
     [ORG_CLIENTS_OFF] = STR("off"),
-};
-
-/* An organization's policy, or what a person's organizations say together of sessions. */
-struct entry {
-    struct arena *keep; /* holds the strings */
-    struct org_policy policy;
-    struct session_lifetime lifetime;
-    int refs;
-};
-
-struct org_policy_cache {
-    struct map *entries; /* org_... or usr_... -> struct entry; the map holds one reference */
-    uint64_t epoch;
 };
 
 struct org_policy org_policy_default(void)
@@ -137,69 +122,39 @@ void org_policy_write(const struct org_policy *p, struct buf *out)
 
 /* ---- the cache ---- */
 
-static void entry_release(void *arg)
-{
-    struct entry *entry = arg;
-    if (--entry->refs > 0)
-        return;
-    arena_end(entry->keep);
-    free(entry);
-}
-
-struct org_policy_cache *org_policy_cache_new(void)
-{
-    struct org_policy_cache *c = calloc(1, sizeof(*c));
-    if (c)
-        c->entries = map_new();
-    if (c && !c->entries) {
-        free(c);
-        return NULL;
-    }
-    return c;
-}
-
-void org_policy_cache_free(struct org_policy_cache *c)
-{
-    if (!c)
-        return;
-    map_free(c->entries, entry_release);
-    free(c);
-}
-
-static bool release_each(struct str key unused_arg, void *value, void *arg unused_arg)
-{
-    entry_release(value);
-    return true;
-}
-
-static void cache_refresh(struct org_policy_cache *c, uint64_t epoch)
-{
-    if (c->epoch == epoch && map_count(c->entries) < LIMIT_CACHE_ENTRIES)
-        return;
-    map_each(c->entries, release_each, NULL);
-    c->epoch = epoch;
-}
-
 static void document_free(void *arg)
 {
     jdoc_free(arg);
 }
 
-static bool policy_load(struct services *sv, struct entry *entry, struct str org_id, struct err *e)
+static void *none(struct err *e)
 {
+    (void)!no_memory(e);
+    return NULL;
+}
+
+static void *policy_load(struct services *sv, struct arena *keep, void *arg,
+                         bool *may_keep unused_arg, struct err *e)
+{
+    const struct str *org_id = arg;
     struct str text;
-    entry->policy = org_policy_default();
-    if (!org_policies_get(sv->db, entry->keep, org_id, &text, e))
-        return e->code == ERR_NOT_FOUND;
     struct err why;
+    struct org_policy *policy = arena_alloc(keep, sizeof(*policy));
+    if (!policy)
+        return none(e);
+    *policy = org_policy_default();
+    if (!org_policies_get(sv->db, keep, *org_id, &text, e))
+        return e->code == ERR_NOT_FOUND ? policy : NULL;
     struct jdoc *doc = jdoc_parse(text, &why);
-    if (!doc)
-        return err_set(e, ERR_INTERNAL, "a stored policy is damaged");
-    if (!arena_on_end(entry->keep, document_free, doc)) {
-        jdoc_free(doc);
-        return no_memory(e);
+    if (!doc) {
+        err_set(e, ERR_INTERNAL, "a stored policy is damaged");
+        return NULL;
     }
-    return org_policy_apply(entry->keep, jdoc_root(doc), &entry->policy, e);
+    if (!arena_on_end(keep, document_free, doc)) {
+        jdoc_free(doc);
+        return none(e);
+    }
+    return org_policy_apply(keep, jdoc_root(doc), policy, e) ? policy : NULL;
 }
 
 static int64_t shorter(int64_t a, int64_t b)
@@ -207,85 +162,37 @@ static int64_t shorter(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static bool lifetime_load(struct services *sv, struct entry *entry, struct str user_id,
-                          struct err *e)
+/* What a person's organizations say together. */
+static void *lifetime_load(struct services *sv, struct arena *keep, void *arg,
+                           bool *may_keep unused_arg, struct err *e)
 {
     const struct db_page page = {.limit = LIMIT_LIST};
+    const struct str *user_id = arg;
     struct org_of_user *orgs;
     size_t n;
     const struct org_policy d = org_policy_default();
-    struct session_lifetime l = {d.session_idle_minutes, d.session_life_minutes};
-    if (!orgs_list_of_user(sv->db, entry->keep, user_id, &page, &orgs, &n, e))
-        return false;
+    struct session_lifetime *l = arena_alloc(keep, sizeof(*l));
+    if (!l)
+        return none(e);
+    *l = (struct session_lifetime){d.session_idle_minutes, d.session_life_minutes};
+    if (!orgs_list_of_user(sv->db, keep, *user_id, &page, &orgs, &n, e))
+        return NULL;
     for (size_t i = 0; i < n; i++) {
         const struct org_policy *p;
-        if (!org_policy_get(sv, entry->keep, orgs[i].org.id, &p, e))
-            return false;
-        l.idle_ms = shorter(l.idle_ms, p->session_idle_minutes);
-        l.life_ms = shorter(l.life_ms, p->session_life_minutes);
-    }
-    entry->lifetime = (struct session_lifetime){l.idle_ms * MINUTE_MS, l.life_ms * MINUTE_MS};
-    return true;
-}
-
-typedef bool entry_load_fn(struct services *sv, struct entry *entry, struct str id, struct err *e);
-
-static struct entry *entry_new(struct services *sv, struct str id, entry_load_fn *load,
-                               struct err *e)
-{
-    struct entry *entry = calloc(1, sizeof(*entry));
-    struct arena *keep = arena_new(ENTRY_ARENA_BYTES);
-    if (!entry || !keep) {
-        free(entry);
-        arena_end(keep);
-        no_memory(e);
-        return NULL;
-    }
-    *entry = (struct entry){.keep = keep, .refs = 1};
-    if (load(sv, entry, id, e))
-        return entry;
-    entry_release(entry);
-    return NULL;
-}
-
-static struct entry *entry_find(struct services *sv, struct arena *a, struct str id,
-                                entry_load_fn *load, struct err *e)
-{
-    struct org_policy_cache *c = sv->policies;
-    uint64_t epoch = db_epoch(db_store_of(sv->db));
-    if (c)
-        cache_refresh(c, epoch);
-    struct entry *entry = c ? map_get(c->entries, id) : NULL;
-    if (entry) {
-        entry->refs++;
-    } else {
-        entry = entry_new(sv, id, load, e);
-        if (!entry)
+        if (!org_policy_get(sv, keep, orgs[i].org.id, &p, e))
             return NULL;
-        void *old = NULL;
-        /* Kept only if nothing changed while it was read. */
-        if (c && c->epoch == epoch && epoch == db_epoch(db_store_of(sv->db)) &&
-            map_set(c->entries, id, entry, &old)) {
-            entry->refs++;
-            if (old)
-                entry_release(old);
-        }
+        l->idle_ms = shorter(l->idle_ms, p->session_idle_minutes);
+        l->life_ms = shorter(l->life_ms, p->session_life_minutes);
     }
-    if (arena_on_end(a, entry_release, entry))
-        return entry;
-    entry_release(entry);
-    no_memory(e);
-    return NULL;
+    *l = (struct session_lifetime){l->idle_ms * MINUTE_MS, l->life_ms * MINUTE_MS};
+    return l;
 }
 
 bool org_policy_get(struct services *sv, struct arena *a, struct str org_id,
                     const struct org_policy **out, struct err *e)
 {
-    const struct entry *entry = entry_find(sv, a, org_id, policy_load, e);
-    if (!entry)
-        return false;
-    *out = &entry->policy;
-    return true;
+    const struct row_ask ask = {STR("policy"), org_id, policy_load, &org_id};
+    return (*out = row_cache_get(sv, a, &ask, e)) != NULL;
 }
 
 bool org_policy_lifetime(struct services *sv, struct arena *a, struct str user_id,
@@ -299,9 +206,9 @@ bool org_policy_lifetime(struct services *sv, struct arena *a, struct str user_i
                                          p->session_life_minutes * MINUTE_MS};
         return true;
     }
-    const struct entry *entry = entry_find(sv, a, user_id, lifetime_load, e);
-    if (!entry)
-        return false;
-    *out = entry->lifetime;
-    return true;
+    const struct row_ask ask = {STR("lifetime"), user_id, lifetime_load, &user_id};
+    const struct session_lifetime *l = row_cache_get(sv, a, &ask, e);
+    if (l)
+        *out = *l;
+    return l != NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * What an organization demands: of sign-ins, of browser sessions, of OAuth clients, of callers.
  * Administrators change it by ORGANIZATION_POLICY_UPDATE. Every member has a default. Each worker
- * keeps what it has read and drops it when authorization data changed (db_epoch).
+ * keeps what it has read (core/row_cache.h).
  */
 #pragma once
 
@@ -26,10 +26,6 @@ struct org_policy {
     int64_t rate_organization, rate_connection, rate_key; /* requests a minute */
     int64_t concurrent_organization, concurrent_connection, concurrent_key;
 };
-
-struct org_policy_cache;
-struct org_policy_cache *org_policy_cache_new(void) must_use;
-void org_policy_cache_free(struct org_policy_cache *c);
 
 /* The organization's policy, the defaults where it has set none (an unknown id too). *out is valid
  * until the arena ends. Waits on a miss (store). ERR_UNAVAILABLE and the store's. */

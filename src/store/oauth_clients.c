@@ -62,7 +62,7 @@ static const struct db_stmt client_change = {
     "oauth_client_change",
     "UPDATE oauth_clients SET name = $3, redirect_uris = $4, metadata = $5, jwks = $6, scope = $7, "
     "secret_hash = $8, updated_at = $9 WHERE org_id = $1 AND id = $2",
-    DB_WRITE, DB_DURABLE};
+    DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt client_delete = {"oauth_client_delete",
                                              "DELETE FROM oauth_clients WHERE id = $1", DB_WRITE,
                                              DB_DURABLE | DB_INVALIDATES};

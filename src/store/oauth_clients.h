@@ -32,7 +32,8 @@ bool oauth_clients_by_fingerprint(struct db *db, struct arena *a, struct str fin
 /* Inserts a client of an organization. */
 bool oauth_clients_insert(struct db *db, struct arena *a, const struct oauth_client *c,
                           struct err *e) must_use;
-/* Replaces name, redirect_uris, metadata, jwks, scope, secret_hash of an organization's client. */
+/* Replaces name, redirect_uris, metadata, jwks, scope, secret_hash of an organization's client.
+ * Invalidates. */
 bool oauth_clients_change(struct db *db, struct arena *a, const struct oauth_client *c,
                           struct err *e) must_use;
 /*

@@ -74,24 +74,23 @@ static const struct db_stmt access_end = {"oauth_access_end",
                                           DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 
 /* What has expired goes now and then: to look each time costs as much as to write. */
-static bool is_purge_due(void)
+static void purge_add(struct db_batch *b, const struct db_stmt *purge, int64_t now)
 {
-    return rand_u64() % PURGE_ONE_IN == 0;
+    if (rand_u64() % PURGE_ONE_IN == 0)
+        db_batch_add(b, purge, DB_ARGS(A_INT(now)));
 }
 
 /* Adds the statements that issue a pair. */
 static void pair_add(struct db_batch *b, struct str org_id, struct str grant_id,
                      const struct oauth_pair *p)
 {
-    if (is_purge_due())
-        db_batch_add(b, &access_purge, DB_ARGS(A_INT(p->now)));
+    purge_add(b, &access_purge, p->now);
     db_batch_add(b, &access_insert,
                  DB_ARGS(A_STR(p->access_hash), A_STR(org_id), A_STR(grant_id),
                          A_STR(p->access_scope), A_INT(p->now), A_INT(p->access_expires_at)));
     if (str_is_absent(p->refresh_hash))
         return;
-    if (is_purge_due())
-        db_batch_add(b, &refresh_purge, DB_ARGS(A_INT(p->now)));
+    purge_add(b, &refresh_purge, p->now);
     db_batch_add(b, &refresh_insert,
                  DB_ARGS(A_STR(p->refresh_hash), A_STR(org_id), A_STR(grant_id), A_INT(p->now),
                          A_INT(p->refresh_expires_at)));
@@ -125,18 +124,30 @@ bool oauth_tokens_redeem(struct db *db, struct arena *a, const struct oauth_code
     return run(db, &b, e);
 }
 
-/* *is_issued false: the grant does not stand yet, or its last use has to be written. */
-static bool issue_standing(struct db *db, struct arena *a, const struct oauth_grant *g,
-                           const struct oauth_pair *p, bool *is_issued, struct err *e)
+/* *out: when its use was last written; 0: it does not stand. */
+static bool standing_since(struct db *db, struct arena *a, const struct oauth_grant *g,
+                           int64_t *out, struct err *e)
 {
     struct db_rows r;
-    struct db_batch b;
-    *is_issued = false;
+    *out = 0;
     if (!db_one(db, a, &grant_standing, DB_ARGS(A_STR(g->org_id), A_STR(g->id)), &r, e))
         return e->code == ERR_NOT_FOUND;
-    if (db_int(&r, 0, 0) < p->now - TOUCH_MS || is_purge_due())
+    *out = db_int(&r, 0, 0);
+    return true;
+}
+
+/* *is_issued false: the grant does not stand, or its last use has to be written. */
+static bool issue_standing(struct db *db, struct arena *a, struct oauth_grant *g,
+                           const struct oauth_pair *p, bool *is_issued, struct err *e)
+{
+    struct db_batch b;
+    *is_issued = false;
+    if (!g->last_used_at && !standing_since(db, a, g, &g->last_used_at, e))
+        return false;
+    if (g->last_used_at < p->now - TOUCH_MS)
         return true;
     db_batch_init(&b, a);
+    purge_add(&b, &access_purge, p->now);
     db_batch_add(&b, &access_issue,
                  DB_ARGS(A_STR(p->access_hash), A_STR(g->org_id), A_STR(g->id),
                          A_STR(p->access_scope), A_INT(p->now), A_INT(p->access_expires_at)));
@@ -144,7 +155,7 @@ static bool issue_standing(struct db *db, struct arena *a, const struct oauth_gr
     return *is_issued || e->code == ERR_NOT_FOUND;
 }
 
-bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant *g,
+bool oauth_tokens_issue(struct db *db, struct arena *a, struct oauth_grant *g,
                         const struct oauth_pair *p, struct err *e)
 {
     struct db_batch b;
@@ -159,7 +170,10 @@ bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant
                          A_INT(p->now), A_STR(g->proof.by), A_STR(g->proof.org_id),
                          A_INT(g->proof.is_two_factor)));
     pair_add(&b, g->org_id, g->id, p);
-    return run(db, &b, e);
+    if (!run(db, &b, e))
+        return false;
+    g->last_used_at = p->now;
+    return true;
 }
 
 bool oauth_tokens_refresh_get(struct db *db, struct arena *a, struct str hash,

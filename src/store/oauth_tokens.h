@@ -25,9 +25,10 @@ void oauth_tokens_add_first(struct db_batch *b, const struct oauth_code *code,
                             struct str redirect_host, const struct oauth_pair *p);
 /*
  * An access token of a standing grant, which is made if it is not there or was revoked; a revoked
- * one's tokens go first.
+ * one's tokens go first. g->last_used_at: as this function left it, so that a grant that it knows
+ * to stand is not looked for again; 0 at first.
  */
-bool oauth_tokens_issue(struct db *db, struct arena *a, const struct oauth_grant *g,
+bool oauth_tokens_issue(struct db *db, struct arena *a, struct oauth_grant *g,
                         const struct oauth_pair *p, struct err *e) must_use;
 
 struct oauth_refresh {

@@ -55,14 +55,14 @@ async function code() {
 
 const redeem = `${query({ ...web, redirect_uri, code_verifier: verifier })}`;
 const tokens = [];
-let access;
 for (let i = 0; i < 48; i++) {
   const given = await post(paths.token, `${redeem}&${query({ grant_type: "authorization_code", code: await code() })}`);
   tokens.push(given.refresh_token);
-  access = given.access_token;
 }
 writeFileSync(file, tokens.join("\n") + "\n");
+const grant = query({ ...machine, grant_type: "client_credentials", scope: kind === "tulle" ? "mcp" : "tools",
+  ...(kind === "tulle" && { resource: `${url}/mcp/upstream` }) });
+const { access_token } = await post(paths.token, grant);
 const quoted = { TOKEN_PATH: paths.token, INTROSPECT_PATH: paths.introspect, AUTHORIZE: authorize, COOKIE: browser.cookies(),
-  FORM_CODE: redeem, FORM_REFRESH: query(web), FORM_MACHINE: query({ ...machine, grant_type: "client_credentials", scope: kind === "tulle" ? "mcp" : "tools",
-    ...(kind === "tulle" && { resource: `${url}/mcp/upstream` }) }), FORM_INTROSPECT: query({ ...web, token: access }) };
+  FORM_CODE: redeem, FORM_REFRESH: query(web), FORM_MACHINE: grant, FORM_INTROSPECT: query({ ...machine, token: access_token }) };
 for (const [name, value] of Object.entries(quoted)) console.log(`${name}='${value}'`);

@@ -62,6 +62,42 @@ test('a service account gets a token by client credentials and uses tools as a m
     assert.equal(post.body.error, 'invalid_client', 'registered for Basic, and only that');
 });
 
+test('what was answered before is no longer true the moment that something changes: tokens, introspection, secrets, scopes', async () => {
+    const { item: helper } = await tulle.use('SERVICE_ACCOUNT_CREATE', { name: 'Often' }, org);
+    const often = await makeMachine({ service_account_id: helper.id, scopes: ['mcp', 'mcp:read'] });
+    const ask = async (access, who = often) => (await form(`${tulle.url}/oauth/introspect`, { token: access }, basic(who))).body;
+    const get = (more) => tokenOf({ resource: connection.mcp, ...more }, often);
+    const [first, second] = [await get(), await get()];
+    assert.notEqual(first.access_token, second.access_token, 'each is a token of its own');
+    for (let i = 0; i < 3; i++) {
+        const told = await ask(first.access_token);
+        assert.deepEqual([told.active, told.sub, told.client_id, told.aud, told.scope], [true, helper.id, often.client_id, `${issuer}/mcp/${connection.id}`, 'mcp mcp:read']);
+        assert.deepEqual(await ask(first.access_token, client), { active: false }, 'to its own client only');
+    }
+    await form(`${tulle.url}/oauth/revoke`, { token: first.access_token }, basic(often));
+    assert.deepEqual(await ask(first.access_token), { active: false });
+    assert.equal((await ask(second.access_token)).active, true);
+
+    await tulle.use('OAUTH_CLIENT_UPDATE', { client_id: often.client_id, scopes: ['mcp:read'] }, org);
+    assert.equal((await get()).scope, 'mcp:read', 'not what it was a moment ago');
+    await assertError(token({ scope: 'mcp' }, often), 400, 'invalid_scope');
+    const { client_secret } = await tulle.use('OAUTH_CLIENT_UPDATE', { client_id: often.client_id, rotate_secret: true }, org);
+    await assertError(token({}, often), 401, 'invalid_client');
+    assert.equal((await ask(second.access_token)).error, 'invalid_client');
+    often.client_secret = guard(client_secret, 'client secret');
+    const third = await get();
+    await tulle.use('SERVICE_ACCOUNT_UPDATE', { service_account_id: helper.id, disabled: true }, org);
+    await assertError(token({ resource: connection.mcp }, often), 400, 'invalid_grant');
+    assert.equal((await tulle.callTool(connection, 'echo', { text: 'x' }, { key: third.access_token })).status, 401);
+    await tulle.use('SERVICE_ACCOUNT_UPDATE', { service_account_id: helper.id, disabled: false }, org);
+    await get();
+    await tulle.use('ORGANIZATION_POLICY_UPDATE', { oauth_clients: 'approved' }, org);
+    await get();
+    await tulle.use('ORGANIZATION_POLICY_UPDATE', { oauth_clients: null }, org);
+    await tulle.use('SERVICE_ACCOUNT_DELETE', { service_account_id: helper.id }, org);
+    await assertError(token({}, often), 401, 'invalid_client');
+});
+
 test('service accounts are no people: not listed as members, never owners, no sign-in', async () => {
     const { items } = await tulle.use('ORGANIZATION_MEMBER_LIST', {}, org);
     assert.ok(items.every(({ user_id }) => user_id.startsWith('usr_')));

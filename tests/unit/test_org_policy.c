@@ -3,12 +3,13 @@
 
 #include "base/limits.h"
 #include "core/org_policy.h"
+#include "core/row_cache.h"
 #include "store/org_policies.h"
 
 static struct services services_of(struct fixture *f)
 {
-    struct services sv = {.db = f->db, .policies = org_policy_cache_new()};
-    assert_non_null(sv.policies);
+    struct services sv = {.db = f->db, .rows = row_cache_new()};
+    assert_non_null(sv.rows);
     return sv;
 }
 
@@ -30,7 +31,7 @@ static void defaults_hold(struct fixture *f)
     assert_int_equal(p->session_life_minutes, 30 * 24 * 60);
     assert_true(str_is_absent(p->provider_id) && str_is_absent(p->search_mode_default));
     assert_int_equal(p->rate_key, 0);
-    org_policy_cache_free(sv.policies);
+    row_cache_free(sv.rows);
 }
 static void without_a_row_the_defaults_hold(void **state unused_arg)
 {
@@ -54,7 +55,7 @@ static void changes_are_seen(struct fixture *f)
     assert_int_equal(p->n_approved_clients, 1);
     assert_str(p->approved_clients[0], "c1");
     assert_false(policy_of(f, &sv, b)->require_sso);
-    org_policy_cache_free(sv.policies);
+    row_cache_free(sv.rows);
 }
 static void a_change_is_seen_at_once_and_by_no_other_organization(void **state unused_arg)
 {
@@ -94,7 +95,7 @@ static void lifetimes(struct fixture *f)
     assert_int_equal(l.idle_ms, 60 * 60 * 1000);
     OK(f, org_policy_lifetime(&sv, f->a, make_user(f, "n@none.example"), STR_NONE, &l, &f->e));
     assert_int_equal(l.idle_ms, LIMIT_BROWSER_IDLE_MS);
-    org_policy_cache_free(sv.policies);
+    row_cache_free(sv.rows);
 }
 static void
 a_session_lives_as_long_as_the_strictest_or_the_proving_organization_says(void **state unused_arg)

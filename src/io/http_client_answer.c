@@ -177,6 +177,37 @@ const char *exchange_connect_failure(long os_errno)
     }
 }
 
+static long proxy_status(const struct http_exchange *x)
+{
+    long status = 0;
+    curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status;
+}
+
+bool exchange_is_at_proxy(const struct http_exchange *x)
+{
+    return x->is_proxied && x->fd != CURL_SOCKET_BAD && !x->is_head_done &&
+           proxy_status(x) / 100 != 2;
+}
+
+/* The way to the server was never open: nothing of it is the server's doing. */
+static void explain_proxy(struct http_exchange *x, CURLcode result)
+{
+    if (result == CURLE_COULDNT_CONNECT)
+        err_set(&x->err, ERR_UPSTREAM, "the proxy cannot be reached");
+    else if (result == CURLE_PEER_FAILED_VERIFICATION)
+        err_set(&x->err, ERR_UPSTREAM,
+                "the proxy's certificate is not trusted or not for its name");
+    else if (result == CURLE_SSL_CONNECT_ERROR)
+        err_set(&x->err, ERR_UPSTREAM, "the TLS handshake with the proxy failed");
+    else if (proxy_status(x) >= 300)
+        err_set(&x->err, ERR_UPSTREAM, "the proxy refused the connection with status %ld",
+                proxy_status(x));
+    else if (result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR ||
+             result == CURLE_GOT_NOTHING)
+        err_set(&x->err, ERR_UPSTREAM, "the proxy closed the connection without an answer");
+}
+
 void exchange_explain(struct http_exchange *x, CURLcode result)
 {
     if (x->err.code == ERR_EGRESS && result != CURLE_COULDNT_CONNECT)
@@ -188,16 +219,12 @@ void exchange_explain(struct http_exchange *x, CURLcode result)
         if (failures[i].result == result)
             err_set(&x->err, failures[i].code, "%s", failures[i].text);
     }
-    long os_errno = 0, proxy_status = 0;
+    long os_errno = 0;
     curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &os_errno);
-    curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-    if (result == CURLE_COULDNT_CONNECT && !x->is_proxied)
-        err_set(&x->err, ERR_UPSTREAM, "%s", exchange_connect_failure(os_errno));
+    if (exchange_is_at_proxy(x) || (x->is_proxied && result == CURLE_COULDNT_CONNECT))
+        explain_proxy(x, result);
     else if (result == CURLE_COULDNT_CONNECT)
-        err_set(&x->err, ERR_UPSTREAM, "the proxy cannot be reached");
-    else if (x->is_proxied && proxy_status >= 300 && !x->is_head_done)
-        err_set(&x->err, ERR_UPSTREAM, "the proxy refused the connection with status %ld",
-                proxy_status);
+        err_set(&x->err, ERR_UPSTREAM, "%s", exchange_connect_failure(os_errno));
     err_detail(&x->err, "curl %d: %s", (int)result,
                x->why[0] ? x->why : curl_easy_strerror(result));
 }

@@ -84,6 +84,11 @@ static void proxy_set(struct http_exchange *x, bool is_proxied)
     set_ptr(x, CURLOPT_PROXY, is_proxied ? c->proxy : "");
     set_long(x, CURLOPT_HTTPPROXYTUNNEL, is_proxied);
     set_ptr(x, CURLOPT_NOPROXY, ""); /* decided here, not by curl */
+    /* A proxy over TLS is judged as a server is. */
+    set_long(x, CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    set_ptr(x, CURLOPT_PROXY_CAPATH, NULL);
+    if (c->ca_path[0])
+        set_ptr(x, CURLOPT_PROXY_CAINFO, c->ca_path);
     if (!is_proxied)
         set_ptr(x, CURLOPT_CONNECT_TO, NULL);
 }

@@ -205,6 +205,7 @@ bool exchange_prepare(struct http_exchange *x, const struct http_call *call, str
     x->total_ms = limit_or(call->total_ms, LIMIT_CALL_MS);
     x->max_bytes = limit_or(call->max_bytes, LIMIT_ANSWER_BYTES);
     x->may_repeat = call->is_repeatable;
+    x->fd = CURL_SOCKET_BAD;
     if (!url_judge(x, call, e) || !parts_check(call, e))
         return false;
     x->is_wired =

@@ -227,6 +227,7 @@ static int64_t on_before_wait(struct loop_hook *h)
         c->curl_at_ms = INT64_MAX;
         run(c, CURL_SOCKET_TIMEOUT, 0);
     }
+    wires_send(c->wires);
     return c->curl_at_ms;
 }
 

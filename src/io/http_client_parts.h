@@ -91,7 +91,7 @@ struct http_exchange {
     size_t n_sent; /* bytes of the request */
     int64_t looked_up_ms, head_ms;
 
-    curl_socket_t fd; /* opened last */
+    curl_socket_t fd; /* opened last for this call, or CURL_SOCKET_BAD */
     bool is_added;    /* to the multi handle */
     bool is_head_done;
     bool is_finished; /* err says how */
@@ -174,6 +174,8 @@ size_t exchange_on_body(char *bytes, size_t size, size_t n, void *arg);
 /* The failure of a transfer in our words. */
 void exchange_explain(struct http_exchange *x, CURLcode result);
 const char *exchange_connect_failure(long os_errno);
+/* A connection was opened for this call, and the proxy has not let it through (yet). */
+bool exchange_is_at_proxy(const struct http_exchange *x);
 
 /* ---- http_client_wait.c: deadlines ---- */
 

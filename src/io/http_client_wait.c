@@ -75,7 +75,9 @@ bool exchange_is_late(struct http_exchange *x, int64_t now_ms, struct err *e)
     if (!is_past(x->started_ms, x->connect_ms, now_ms))
         return false;
     exchange_limit_text(x->connect_ms, text);
-    if (!x->is_wired && time_of(x, CURLINFO_NAMELOOKUP_TIME_T) == 0)
+    if (!x->is_wired && exchange_is_at_proxy(x))
+        err_set(e, ERR_TIMEOUT, "the proxy did not let the call through within %s", text);
+    else if (!x->is_wired && time_of(x, CURLINFO_NAMELOOKUP_TIME_T) == 0)
         err_set(e, ERR_TIMEOUT, "the server's name was not resolved within %s", text);
     else if (x->is_wired || !client_has_tcp(x))
         err_set(e, ERR_TIMEOUT, "the server did not accept a connection within %s", text);
@@ -97,17 +99,18 @@ bool exchange_wait(struct http_exchange *x, enum exchange_want want, int64_t use
                    struct err *e)
 {
     while (!has_wanted(x, want)) {
+        if (x->must_restart) {
+            wire_restart(x);
+            continue;
+        }
         int64_t at_ms = exchange_deadline(x);
         struct err why = {.code = ERR_NONE};
         fiber_rearm(&x->wait);
         x->want = want;
         bool ok = fiber_wait(&x->wait, at_ms < user_at_ms ? at_ms : user_at_ms, &why);
         x->want = WANT_NOTHING;
-        if (ok) {
-            if (x->must_restart)
-                wire_restart(x);
+        if (ok)
             continue;
-        }
         if (why.code != ERR_TIMEOUT)
             return err_set(e, why.code, "%s", why.msg);
         int64_t now_ms = clock_mono_ms();

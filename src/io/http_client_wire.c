@@ -17,6 +17,7 @@
 
 enum {
     KEEP_MARGIN_MS = 1000, /* before the server's own end of a silent connection */
+    BELIEVED_MS = 500,     /* no server keeps connections for less */
     KEEPALIVE_IDLE_S = 60,
     KEEPALIVE_EVERY_S = 30,
     ORIGIN_KEY = 300,
@@ -33,19 +34,21 @@ struct wires {
     struct map *origins;
     struct list idle; /* the longest silent first */
     size_t n_idle;
+    struct list unsent;      /* kept ones with a request that goes out at the turn's end */
     char received[RECEIVED]; /* of the connection that is being read */
 };
 struct wire {
     struct loop_fd f;
     struct list by_origin, by_age; /* while idle */
+    struct list unsent;            /* in that list */
     struct http_client *client;
     struct origin *origin;
     struct http_exchange *x; /* NULL: idle */
     struct http_answer_parser parser;
     bool is_connected, is_reused;
     bool gave_up_sending;
-    int64_t idle_until_ms;
-    struct loop_timer late; /* while connecting: the next address is tried */
+    int64_t kept_ms, idle_until_ms; /* when it fell idle, and when that is too long */
+    struct loop_timer late;         /* while connecting: the next address is tried */
 };
 
 /* ---- the set ---- */
@@ -55,6 +58,7 @@ struct wires *wires_new(void)
     struct wires *w = calloc(1, sizeof *w);
     if (w && (w->origins = map_new()) != NULL) {
         list_init(&w->idle);
+        list_init(&w->unsent);
         return w;
     }
     free(w);
@@ -69,6 +73,7 @@ static void wire_close(struct wire *w)
         set->n_idle--;
     list_remove(&w->by_age);
     list_remove(&w->by_origin);
+    list_remove(&w->unsent);
     loop_timer_stop(w->client->loop, &w->late);
     loop_fd_remove(w->client->loop, &w->f);
     close(w->f.fd);
@@ -119,10 +124,13 @@ static struct origin *origin_get(struct wires *set, const struct http_exchange *
     return NULL;
 }
 
-/* The server neither closed it nor said anything unasked. */
+/* The server neither closed it nor said anything unasked. One that kept it open after an answer, a
+ * moment ago, is believed to have: the loop would have told by now. */
 static bool is_quiet(const struct wire *w)
 {
     char byte;
+    if (w->is_reused && loop_now_ms(w->client->loop) - w->kept_ms < BELIEVED_MS)
+        return true;
     ssize_t n = recv(w->f.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
@@ -157,7 +165,8 @@ static void wire_keep(struct wire *w)
     int64_t kept_ms = LIMIT_CLIENT_KEPT_MS;
     if (w->parser.kept_s >= 0 && w->parser.kept_s * 1000 < kept_ms)
         kept_ms = w->parser.kept_s * 1000;
-    w->idle_until_ms = loop_now_ms(w->client->loop) + kept_ms - KEEP_MARGIN_MS;
+    w->kept_ms = loop_now_ms(w->client->loop);
+    w->idle_until_ms = w->kept_ms + kept_ms - KEEP_MARGIN_MS;
     w->x = NULL;
     set->n_idle++;
     list_push(&set->idle, &w->by_age);
@@ -374,6 +383,7 @@ void wire_unpause(struct http_exchange *x)
 
 static void connect_next(struct http_exchange *x);
 static void connected(struct wire *w);
+static void begin_again(struct wire *w);
 
 static void on_event(struct loop_fd *f, uint32_t ready)
 {
@@ -381,6 +391,8 @@ static void on_event(struct loop_fd *f, uint32_t ready)
     struct http_exchange *x = w->x;
     if (!x) {
         wire_close(w); /* the server closed it, or spoke without being asked */
+    } else if (!list_is_empty(&w->unsent)) {
+        begin_again(w); /* the same, before it was asked */
     } else if (!w->is_connected) {
         connected(w);
     } else if (x->is_paused) { /* only a broken connection is told now */
@@ -437,6 +449,7 @@ static struct wire *wire_new(struct http_exchange *x, int fd)
                        .late = {.on_fire = late_fire}};
     list_init(&w->by_age);
     list_init(&w->by_origin);
+    list_init(&w->unsent);
     http_answer_init(&w->parser);
     w->parser.on_line = on_line;
     w->parser.on_body = on_body;
@@ -529,17 +542,15 @@ bool wire_is_connected(const struct http_exchange *x)
 void wire_begin(struct http_exchange *x)
 {
     struct err e = {.code = ERR_NONE};
-    while (!x->needs_fresh && (x->wire = kept_take(x)) != NULL) {
+    if (!x->needs_fresh && (x->wire = kept_take(x)) != NULL) {
         struct wire *w = x->wire;
         x->was_reused = true;
         x->sent_ms = loop_now_ms(x->client->loop);
         http_answer_begin(&w->parser, x->is_head_request);
         w->parser.arg = x;
         w->gave_up_sending = false;
-        if (wire_send(w))
-            return;
-        wire_close(w); /* it took no byte: the next one may be tried */
-        x->sent_ms = 0;
+        list_push(&x->client->wires->unsent, &w->unsent);
+        return;
     }
     x->was_reused = false;
     x->wire = NULL;
@@ -551,6 +562,31 @@ void wire_begin(struct http_exchange *x)
     }
     x->looked_up_ms = clock_mono_ms();
     connect_next(x);
+}
+
+/* It took no byte: the fiber that waits tries another connection. */
+static void begin_again(struct wire *w)
+{
+    struct http_exchange *x = w->x;
+    wire_drop(x);
+    x->sent_ms = 0;
+    x->must_restart = true;
+    fiber_wake(&x->wait);
+}
+
+/*
+ * What the fibers of one turn ask goes out together: the servers, mostly neighbours, are woken once
+ * and answer in one go. Sent one by one, with our own work in between, each wakes them anew, which
+ * costs as much as that work.
+ */
+void wires_send(struct wires *set)
+{
+    while (set && !list_is_empty(&set->unsent)) {
+        struct wire *w = CONTAINER_OF(set->unsent.next, struct wire, unsent);
+        list_remove(&w->unsent);
+        if (!wire_send(w))
+            begin_again(w);
+    }
 }
 
 void wire_restart(struct http_exchange *x)

@@ -17,10 +17,12 @@ void wires_free(struct wires *set);
 /* Writes the request's head and finds a kept connection or the server's addresses. May wait for a
  * name look-up. ERR_UPSTREAM (no such name), ERR_EGRESS, ERR_TIMEOUT, ERR_CANCELLED. */
 bool wire_prepare(struct http_exchange *x, const struct http_call *call, struct err *e) must_use;
-/* Sends, on the kept connection or a new one. Failures end the exchange like those of a transfer.
- */
+/* Sends, on a kept connection at the turn's end or on a new one once it stands. Failures end the
+ * exchange like those of a transfer. May wait for a name look-up. */
 void wire_begin(struct http_exchange *x);
-/* The same once more on a fresh connection, when x->must_restart says so. May wait. */
+/* What was begun on kept connections in this turn of the loop. */
+void wires_send(struct wires *set);
+/* wire_begin once more, when x->must_restart says so: nothing has reached a server. */
 void wire_restart(struct http_exchange *x);
 /* Breaks an unfinished exchange off: its connection is closed. */
 void wire_drop(struct http_exchange *x);

@@ -70,10 +70,15 @@ static bool provider_read(struct tool_call *c, struct org_domain *d, struct err 
     d->is_forced = jv_get_bool(c->arguments, "forced", d->is_forced);
     if (d->is_forced && str_is_absent(d->provider_id))
         return err_set(e, ERR_UNPROCESSABLE, "forced needs a provider_id");
-    if (str_is_absent(d->provider_id) ||
-        sso_providers_get_of_org(c->sv->db, c->arena, c->org_id, d->provider_id, &p, e))
+    if (str_is_absent(d->provider_id))
         return true;
-    return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such sign-in provider") : false;
+    if (!sso_providers_get_of_org(c->sv->db, c->arena, c->org_id, d->provider_id, &p, e))
+        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such sign-in provider")
+                                        : false;
+    return !d->is_forced || p.is_owners ||
+           err_set(e, ERR_UNPROCESSABLE,
+                   "owners could not sign in any more: an owner configures, or confirms, the "
+                   "provider that a domain is forced to");
 }
 
 static bool role_read(struct tool_call *c, struct org_domain *d, struct err *e)

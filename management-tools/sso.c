@@ -9,6 +9,7 @@
 #include "management-tools/role_words.h"
 #include "management-tools/sso_item.h"
 #include "store/groups.h"
+#include "store/org_domains.h"
 #include "store/saml_metadata.h"
 
 tool_fn tool_organization_sso_create, tool_organization_sso_list, tool_organization_sso_get,
@@ -276,21 +277,47 @@ static bool secret_stays(struct tool_call *c, const struct sso_provider *p, stru
     return true;
 }
 
-/* A provider that the policy requires is not switched off, nor made by an administrator into one
- * that owners cannot sign in through: nobody would be left to confirm it. */
+/* Does nothing demand of owners that they sign in through this provider? */
+static bool owners_spared(struct tool_call *c, struct str provider_id, bool by_policy,
+                          struct err *e)
+{
+    int64_t n_domains;
+    if (by_policy && !org_policy_spares(c, provider_id, e))
+        return false;
+    if (!org_domains_count_forced(c->sv->db, c->arena, c->org_id, provider_id, &n_domains, e))
+        return false;
+    return n_domains == 0 || err_set(e, ERR_UNPROCESSABLE, "a domain is forced to it");
+}
+
+/* A provider that the policy requires is not switched off, nor one that it or a domain requires
+ * made by an administrator into one that owners cannot sign in through: nobody would be left to
+ * confirm it. */
 static bool sparing_check(struct tool_call *c, const struct sso_provider *was,
                           const struct sso_provider *p, struct err *e)
 {
     const struct jvalue *enforced = jv_get(c->arguments, "enforced");
     bool is_off = was->is_enabled && !p->is_enabled && !jv_is_bool(enforced);
-    bool leaves_owners = was->is_owners && !p->is_owners && jv_bool(enforced, true);
-    if ((!is_off && !leaves_owners) || org_policy_spares(c, p->id, e))
+    bool leaves_owners = was->is_owners && !p->is_owners;
+    if (is_off && !org_policy_spares(c, p->id, e))
+        return false;
+    if (!leaves_owners || owners_spared(c, p->id, jv_bool(enforced, true), e))
         return true;
-    return is_off || e->code != ERR_UNPROCESSABLE
-               ? false
-               : err_set(e, ERR_UNPROCESSABLE,
-                         "the organization requires this sign-in provider, and owners could not "
-                         "use it any more: an owner makes this change");
+    return e->code == ERR_UNPROCESSABLE &&
+           err_set(e, ERR_UNPROCESSABLE,
+                   "the organization, or a domain of it, requires this sign-in provider, and "
+                   "owners could not use it any more: an owner makes this change");
+}
+
+static bool changed_meanwhile(struct tool_call *c, struct str id, struct err *e)
+{
+    struct sso_provider p;
+    if (e->code != ERR_NOT_FOUND)
+        return false;
+    return sso_providers_get_of_org(c->sv->db, c->arena, c->org_id, id, &p, e)
+               ? err_set(e, ERR_CONFLICT,
+                         "somebody else changed this provider just now: look at "
+                         "it, and say again what is to change")
+               : e->code == ERR_NOT_FOUND && err_set(e, ERR_NOT_FOUND, "no such sign-in provider");
 }
 
 bool tool_organization_sso_update(struct tool_call *c, struct err *e)
@@ -301,7 +328,8 @@ bool tool_organization_sso_update(struct tool_call *c, struct err *e)
         !secret_stays(c, &p, e))
         return false;
     const struct sso_provider was = p;
-    p.updated_at = clock_wall_ms();
+    int64_t now = clock_wall_ms();
+    p.updated_at = now > was.updated_at ? now : was.updated_at + 1;
     if (!common_read(c, &p, e) || !config_make(c, &p, &problem, e) || !secret_read(c, &p, e))
         return false;
     owners_settle(c, &was, &p);
@@ -310,9 +338,8 @@ bool tool_organization_sso_update(struct tool_call *c, struct err *e)
     /* No longer enforced first, enforced last: in between nobody is locked out. */
     if (!jv_get_bool(c->arguments, "enforced", true) && !org_policy_enforce(c, p.id, false, e))
         return false;
-    if (!sso_providers_update(c->sv->db, c->arena, &p, e))
-        return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such sign-in provider")
-                                        : false;
+    if (!sso_providers_update(c->sv->db, c->arena, &p, was.updated_at, e))
+        return changed_meanwhile(c, p.id, e);
     return saml_metadata_forget(c->sv->db, c->arena, p.id, e) &&
            (!jv_get_bool(c->arguments, "enforced", false) ||
             org_policy_enforce(c, p.id, true, e)) &&

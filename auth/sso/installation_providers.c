@@ -263,7 +263,7 @@ static bool entry_keep(struct services *sv, struct arena *a, const struct entry 
     if (en->secret.n > 0 &&
         !provider_secret_seal(sv, a, STR_NONE, p.id, en->secret, &p.sealed_secret, e))
         return false;
-    return before ? sso_providers_update(sv->db, a, &p, e) : sso_providers_insert(sv->db, a, &p, e);
+    return before ? sso_providers_update(sv->db, a, &p, 0, e) : sso_providers_insert(sv->db, a, &p, e);
 }
 
 static const struct sso_provider *slot_find(const struct sso_provider *list, size_t n,
@@ -297,7 +297,7 @@ static bool entries_keep(struct services *sv, struct arena *a, const struct entr
         if (has_slot(all, before[i].slot) || !before[i].is_enabled)
             continue;
         before[i].is_enabled = false;
-        if (!sso_providers_update(sv->db, a, &before[i], e))
+        if (!sso_providers_update(sv->db, a, &before[i], 0, e))
             return false;
     }
     return true;

@@ -22,6 +22,11 @@ static const struct db_stmt domains_of_org = {
     DB_LIST, 0};
 static const struct db_stmt domains_number = {
     "org_domains_number", "SELECT count(*) FROM org_domains WHERE org_id = $1", DB_LIST, 0};
+static const struct db_stmt domains_forced = {
+    "org_domains_forced",
+    "SELECT count(*) FROM org_domains WHERE org_id = $1 AND provider_id = $2 AND is_forced = 1 "
+    "AND verified_at IS NOT NULL",
+    DB_LIST, 0};
 static const struct db_stmt domain_verify = {
     "org_domain_verify",
     "UPDATE org_domains SET verified_at = CAST($3 AS BIGINT), check_at = 0, n_missing = 0, "
@@ -111,6 +116,12 @@ bool org_domains_count(struct db *db, struct arena *a, struct str org_id, int64_
                        struct err *e)
 {
     return rows_count(db, a, &domains_number, DB_ARGS(A_STR(org_id)), out, e);
+}
+
+bool org_domains_count_forced(struct db *db, struct arena *a, struct str org_id,
+                              struct str provider_id, int64_t *out, struct err *e)
+{
+    return rows_count(db, a, &domains_forced, DB_ARGS(A_STR(org_id), A_STR(provider_id)), out, e);
 }
 
 bool org_domains_verify(struct db *db, struct arena *a, struct str org_id, struct str domain,

@@ -24,6 +24,9 @@ bool org_domains_list(struct db *db, struct arena *a, struct str org_id, const s
                       struct org_domain **out, size_t *n, struct err *e) must_use;
 bool org_domains_count(struct db *db, struct arena *a, struct str org_id, int64_t *out,
                        struct err *e) must_use;
+/* Proven ones whose people must sign in through this provider. */
+bool org_domains_count_forced(struct db *db, struct arena *a, struct str org_id,
+                              struct str provider_id, int64_t *out, struct err *e) must_use;
 /* verified_at 0: the proof is gone. ERR_NOT_FOUND; ERR_CONFLICT: another organization has proven
  * it. */
 bool org_domains_verify(struct db *db, struct arena *a, struct str org_id, struct str domain,

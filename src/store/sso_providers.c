@@ -33,8 +33,8 @@ static const struct db_stmt sso_provider_update = {
     "sso_provider_update",
     "UPDATE sso_providers SET name = $3, config = $4, sealed_secret = $5, is_enabled = $6, "
     "is_jit = $7, default_role = $8, updated_at = $9, is_owners = $10 WHERE id = $1 AND ((org_id "
-    "IS NULL AND "
-    "CAST($2 AS TEXT) IS NULL) OR org_id = CAST($2 AS TEXT))",
+    "IS NULL AND CAST($2 AS TEXT) IS NULL) OR org_id = CAST($2 AS TEXT)) AND (CAST($11 AS BIGINT) "
+    "IS NULL OR updated_at = CAST($11 AS BIGINT))",
     DB_WRITE, DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt sso_provider_set_config = {
     "sso_provider_set_config",
@@ -141,12 +141,13 @@ bool sso_providers_list_installation(struct db *db, struct arena *a, struct sso_
 }
 
 bool sso_providers_update(struct db *db, struct arena *a, const struct sso_provider *p,
-                          struct err *e)
+                          int64_t was_updated_at, struct err *e)
 {
     return rows_change(db, a, &sso_provider_update,
                        DB_ARGS(A_STR(p->id), A_STR(p->org_id), A_STR(p->name), A_STR(p->config),
                                A_STR(p->sealed_secret), A_INT(p->is_enabled), A_INT(p->is_jit),
-                               A_STR(p->default_role), A_INT(p->updated_at), A_INT(p->is_owners)),
+                               A_STR(p->default_role), A_INT(p->updated_at), A_INT(p->is_owners),
+                               A_TIME(was_updated_at)),
                        e);
 }
 

@@ -36,9 +36,10 @@ bool sso_providers_count(struct db *db, struct arena *a, struct str org_id, int6
 bool sso_providers_list_installation(struct db *db, struct arena *a, struct sso_provider **out,
                                      size_t *n, struct err *e) must_use;
 /* Replaces name, config, sealed secret, switches, role, is_owners and updated_at of one of
- * p->org_id (absent: of the installation). ERR_NOT_FOUND. */
+ * p->org_id (absent: of the installation), if it is as it was at was_updated_at (0: however it is).
+ * ERR_NOT_FOUND: it is another by now, or gone. */
 bool sso_providers_update(struct db *db, struct arena *a, const struct sso_provider *p,
-                          struct err *e) must_use;
+                          int64_t was_updated_at, struct err *e) must_use;
 /* Replaces the config, if it still is `was`. ERR_NOT_FOUND: it is another by now, or gone. */
 bool sso_providers_set_config(struct db *db, struct arena *a, struct str id, struct str was,
                               struct str config, int64_t now, struct err *e) must_use;

@@ -114,6 +114,27 @@ async function dryRun(org, { id }, idp, { answer } = {}) {
     return { item: after, page: shown, browser, id: item.id };
 }
 
+test('an administrator locks no owner out by a domain, and nobody overwrites what they have not seen', async () => {
+    const email = 'adam@acme.test';
+    await makePerson(tulle, email);
+    await tulle.use('ORGANIZATION_MEMBER_ADD', { email, role: 'admin' }, acme);
+    const adam = { key: await tulle.makeKey('acme', email) };
+    const item = await make(acme, provider);
+    await prove(acme, 'forced.test', { provider_id: item.id, forced: true });
+    const change = (fields) => ({ provider_id: item.id, ...fields });
+    for (const fields of [{ client_secret: secret }, { client_secret: secret, enforced: false }])
+        await tulle.refuse('ORGANIZATION_SSO_UPDATE', change(fields), adam, 422);
+    await tulle.use('ORGANIZATION_DOMAIN_ADD', { domain: 'forced.test', provider_id: item.id, forced: false }, acme);
+    assert.equal((await tulle.use('ORGANIZATION_SSO_UPDATE', change({ client_secret: secret }), adam)).item.vouches_for_owners, false);
+    await tulle.refuse('ORGANIZATION_DOMAIN_ADD', { domain: 'forced.test', provider_id: item.id, forced: true }, adam, 422);
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => tulle.tool('ORGANIZATION_SSO_UPDATE', change({ name: `Corp ${i}` }), acme)));
+    const statuses = answers.map(({ status }) => status);
+    assert.ok(statuses.every((status) => status === 200 || status === 409) && statuses.includes(200), statuses.join(' '));
+    await tulle.use('ORGANIZATION_DOMAIN_REMOVE', { domain: 'forced.test' }, acme);
+    await tulle.use('ORGANIZATION_SSO_DELETE', { provider_id: item.id }, acme);
+    await tulle.use('ORGANIZATION_MEMBER_REMOVE', { email }, acme);
+});
+
 test('a dry run shows each check and what would come of it, and signs nobody in', async () => {
     const item = await make(acme, provider);
     await prove(acme, 'example.test', { provider_id: item.id });

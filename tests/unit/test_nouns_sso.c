@@ -52,14 +52,18 @@ static void provider_body(struct fixture *f)
 
     ours.name = STR("Other");
     ours.is_jit = true;
-    OK(f, sso_providers_update(f->db, f->a, &ours, &f->e));
+    OK(f, sso_providers_update(f->db, f->a, &ours, 0, &f->e));
     OK(f, sso_providers_get(f->db, f->a, ours.id, &got, &f->e));
     assert_str(got.name, "Other");
     assert_true(got.is_jit);
+    int64_t was = got.updated_at;
+    got.updated_at++;
+    OK(f, sso_providers_update(f->db, f->a, &got, was, &f->e));
+    FAILS(f, ERR_NOT_FOUND, sso_providers_update(f->db, f->a, &got, was, &f->e));
     got.org_id = b.org;
-    FAILS(f, ERR_NOT_FOUND, sso_providers_update(f->db, f->a, &got, &f->e));
+    FAILS(f, ERR_NOT_FOUND, sso_providers_update(f->db, f->a, &got, 0, &f->e));
     got.org_id = STR_NONE;
-    FAILS(f, ERR_NOT_FOUND, sso_providers_update(f->db, f->a, &got, &f->e));
+    FAILS(f, ERR_NOT_FOUND, sso_providers_update(f->db, f->a, &got, 0, &f->e));
     FAILS(f, ERR_NOT_FOUND, sso_providers_delete(f->db, f->a, b.org, ours.id, &f->e));
     OK(f, sso_providers_delete(f->db, f->a, a.org, ours.id, &f->e));
     OK(f, sso_providers_count(f->db, f->a, a.org, &count, &f->e));

@@ -94,7 +94,7 @@ static void owners_body(struct fixture *f)
     OK(f, members_set_roles(f->db, f->a, org, member, STR("owner"), NOW, &f->e));
     assert_int_equal(judged_of(f, org, member, own), SIGNIN_OWNERS);
     p.is_owners = true;
-    OK(f, sso_providers_update(f->db, f->a, &p, &f->e));
+    OK(f, sso_providers_update(f->db, f->a, &p, 0, &f->e));
     assert_int_equal(judged_of(f, org, owner, own), SIGNIN_ENOUGH);
 }
 static void a_provider_that_an_administrator_configured_proves_no_owner(void **state unused_arg)
@@ -148,7 +148,7 @@ static void links_body(struct fixture *f)
     const struct identity said = said_of(&p, "m@acme.example");
     FAILS(f, ERR_FORBIDDEN, identity_link(&sv, f->a, &said, owner, &f->e));
     p.is_owners = true;
-    OK(f, sso_providers_update(f->db, f->a, &p, &f->e));
+    OK(f, sso_providers_update(f->db, f->a, &p, 0, &f->e));
     assert_int_equal(way_of(f, &p, "o@acme.example"), IDENTITY_LINK);
     OK(f, identity_link(&sv, f->a, &said, owner, &f->e));
 }

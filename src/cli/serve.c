@@ -232,9 +232,9 @@ static void count_helpers(struct worker *worker, void *arg)
 {
     struct server *s = arg;
     struct serving *w = worker->context;
-    /* Fibers that nobody waits for (a key's last use, a found era) end before what they use does.
-     */
-    int n_fibers = worker->index == 0 ? fiber_count() : 0;
+    /* Fibers that nobody waits for (a key's last use, a found era) end before what they use does;
+     * one stays, the audit writer's on its own thread. */
+    int n_fibers = worker->index == 0 ? fiber_count() - 1 : 0;
     int n_channels = worker->index == 0 ? channels_count(s->in.channels) : 0;
     __atomic_add_fetch(&s->n_active, n_fibers + n_channels + (w->otlp ? 1 : 0), __ATOMIC_RELAXED);
 }

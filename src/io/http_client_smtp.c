@@ -64,10 +64,10 @@ static size_t on_answer(char *bytes unused_arg, size_t size, size_t n, void *arg
 static void handle_secure(CURL *h, const struct smtp_job *j)
 {
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(h, CURLOPT_USE_SSL, j->is_loopback ? CURLUSESSL_TRY : CURLUSESSL_ALL);
-    curl_easy_setopt(h, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(h, CURLOPT_USE_SSL, (long)(j->is_loopback ? CURLUSESSL_TRY : CURLUSESSL_ALL));
+    curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(h, CURLOPT_PROXY, ""); /* mail takes no HTTP proxy */
-    curl_easy_setopt(h, CURLOPT_NETRC, CURL_NETRC_IGNORED);
+    curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     if (j->ca_path[0])
         curl_easy_setopt(h, CURLOPT_CAINFO, j->ca_path);
     if (j->user.n > 0) {

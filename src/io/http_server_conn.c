@@ -50,22 +50,30 @@ static void on_watch(struct loop_fd *f, uint32_t ready)
         server_conn_wait(c, CONN_LEAVES);
 }
 
+/* Each answer of libmicrohttpd 1.0 stands where the one before did: it is used at once. */
+static bool peer_read(struct server_conn *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info)
+        c->watch.fd = info->connect_fd;
+    info = info ? MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS) : NULL;
+    if (info)
+        peer_write(c, info->client_addr);
+    return info != NULL;
+}
+
 struct server_conn *server_conn_new(struct server_daemon *d, struct MHD_Connection *mhd)
 {
     struct server_conn *c = calloc(1, sizeof *c);
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *addr =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!c || !fd || !addr) {
+    if (c)
+        c->mhd = mhd;
+    if (!c || !peer_read(c)) {
         free(c);
         return NULL;
     }
     c->daemon = d;
-    c->mhd = mhd;
-    c->watch.fd = fd->connect_fd;
     c->watch.on_event = on_watch;
-    peer_write(c, addr->client_addr);
     list_init(&c->wait);
     server_conn_wait(c, CONN_READS);
     server_conn_watch(c);

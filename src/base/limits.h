@@ -173,6 +173,8 @@ enum {
     LIMIT_PARKED_PRINCIPAL    = 32,
     LIMIT_PARKED_USER         = 64,               /* of one person, whatever keys and clients they use */
     LIMIT_LISTEN_URIS         = 256,              /* resources of one subscriptions/listen */
+    LIMIT_LISTEN_TASKS        = 256,              /* tasks of one at an aggregate */
+    LIMIT_LISTENS_PRINCIPAL   = 64,               /* of them that one principal has open at aggregates: each may hold streams at many servers */
     LIMIT_SESSIONS            = 10000,            /* of the process */
     LIMIT_SESSIONS_USER       = 256,              /* of one person at one connection, whatever keys and clients they use */
     LIMIT_PARAM_HEADERS       = 32,               /* Mcp-Param-* headers of one call */

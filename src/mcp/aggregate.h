@@ -11,6 +11,7 @@
 #include "mcp/aggregate_names.h"
 #include "mcp/client_sessions.h"
 #include "mcp/list_cache.h"
+#include "mcp/listen_tasks.h"
 #include "mcp/proxied.h"
 #include "store/virtual_servers.h"
 
@@ -127,29 +128,85 @@ bool aggregate_is_subscription(struct str method);
  * p->view, p->era are set and it may be read). Answers. ERR_METHOD_NOT_FOUND: the server offers no
  * subscriptions. Waits. */
 bool aggregate_subscription(struct proxied *p, struct err *e) must_use;
-/* Those of a subscriptions/listen: one part for each server that is asked. *list: held, to be ended
- * by aggregate_parts_end. given: a raw array of URIs as they are called here; each must be one that
- * the caller may read. Waits. */
+/* A part is named "connection|slug": its URIs were written with that slug. STR_NONE: out of memory.
+ */
+struct str aggregate_part_name(struct arena *a, const struct connection *conn) must_use;
+/* The slug, and the connection. */
+struct str aggregate_part_slug(const struct client_session *part, struct str *connection_id);
+/* notifications/resources/updated as the aggregate names the resource, with meta (raw members of
+ * _meta, or absent). STR_NONE: another message, or no memory. */
+struct str aggregate_part_message(struct arena *a, const struct client_session *part,
+                                  const struct rpc_message *m, struct str meta) must_use;
+
+/* ---- aggregate_parts.c ---- */
+/* What a subscriptions/listen is about: a part for each server that is asked. Zero-initialise but
+ * for sink and arg; ended by aggregate_parts_end. */
 struct aggregate_parts {
-    struct client_session **list; /* malloc */
+    client_sink_fn *sink;
+    void *arg;
+    struct client_session **list; /* malloc; held */
     size_t n;
+    struct arena *keep; /* of the tasks; NULL: none */
+    struct aggregate_task *tasks;
+    size_t n_tasks;
 };
-bool aggregate_parts_open(struct aggregate *g, struct str given, client_sink_fn *sink, void *arg,
-                          struct aggregate_parts *out, struct err *e) must_use;
+struct listen_wanted {
+    struct str uris, tasks; /* raw arrays as the client wrote them, or absent */
+};
+/* Each URI must be one that the caller may read, each task one that was given to it. All servers
+ * are asked at the same time; who has not answered after LIMIT_PROBE_MS is not heard. ERR_INVALID,
+ * ERR_NOT_FOUND, ERR_MISSING_CAPABILITY (tasks of a client that does not know them),
+ * ERR_RATE_LIMITED beyond LIMIT_CALLS_USER, ERR_UNAVAILABLE, ERR_CANCELLED. Waits. */
+bool aggregate_parts_open(struct aggregate *g, const struct listen_wanted *wanted,
+                          struct aggregate_parts *parts, struct err *e) must_use;
+/* The part of a server, made if there is none. NULL: out of memory. */
+struct client_session *aggregate_part_for(struct aggregate *g, struct aggregate_parts *parts,
+                                          const struct aggregate_member *member,
+                                          struct err *e) must_use;
 /* Which of those URIs are heard, raw. *n: how many. NULL: out of memory. */
 struct str *aggregate_parts_honoured(struct aggregate *g, struct str given,
                                      const struct aggregate_parts *parts, size_t *n);
 void aggregate_parts_end(struct aggregate_parts *parts);
+/* At shutdown: cancels what this worker opens. */
+void aggregate_openings_end(void);
 /* May the caller read less than all of a server? Then it hears only of what it names. */
 bool aggregate_is_narrowed(const struct aggregate *g);
 /* What the caller may not read any more is heard no more. */
 void aggregate_parts_check(struct aggregate *g, struct client_session *const *list, size_t n);
-/* notifications/resources/updated as the aggregate names the resource, with meta (raw members of
- * _meta, or absent). STR_NONE: another message, or no memory. */
-struct str aggregate_part_message(struct arena *a, const struct client_session *part,
-                                  struct str message, struct str meta) must_use;
+
+/* ---- aggregate_tasks.c ---- */
+/* A task that a part is to hear of. */
+struct aggregate_task {
+    const struct client_session *part;
+    struct str given; /* raw: as the client has it, and hears it */
+    struct str own;   /* the server's id */
+    bool is_heard;
+};
+/* given: a raw array of ids as they were given here, or absent. Errors as aggregate_parts_open. */
+bool aggregate_tasks_read(struct aggregate *g, struct aggregate_parts *parts, struct str given,
+                          struct err *e) must_use;
+/* Those of one part, in a; and which of them its server honours. False: out of memory. */
+bool aggregate_tasks_asked(const struct aggregate_parts *parts, const struct client_session *part,
+                           struct arena *a, struct listen_tasks *out) must_use;
+void aggregate_tasks_heard(struct aggregate_parts *parts, const struct client_session *part,
+                           const struct listen_tasks *heard);
+/* As aggregate_parts_honoured. */
+struct str *aggregate_tasks_honoured(struct arena *a, const struct aggregate_parts *parts,
+                                     size_t *n);
+/* Those that the caller may not ask for any more are heard no more. */
+void aggregate_tasks_check(struct aggregate *g, struct aggregate_parts *parts);
+/* notifications/tasks of a part, as tasks/get would show that task here, with meta (raw members of
+ * _meta). p: its sv, a and caller are set. virtual_id: of the aggregate, or absent. STR_NONE: it
+ * cannot be shown. */
+struct str aggregate_task_message(struct proxied *p, const struct aggregate_task *task,
+                                  struct str virtual_id, const struct rpc_message *m,
+                                  struct str meta) must_use;
 
 /* ---- aggregate_calls.c ---- */
 /* Rewrites the message for its server and runs it; answers in any case. `raw`: the message, the
  * client's own or what it stands for. */
 void aggregate_forward(struct aggregate *g, struct str raw);
+/* The server that a task runs at, and its id there: entry->member and entry->own. given: raw.
+ * ERR_INVALID for one that was not given to this caller here. */
+bool aggregate_resolve_task(struct aggregate *g, struct str given, struct aggregate_entry *entry,
+                            struct err *e) must_use;

@@ -44,20 +44,26 @@ static bool unknown_method(const struct rpc_message *m, struct err *e)
 }
 
 /* A task's id says where it runs, to whom it was given. */
-static bool resolve_task(struct aggregate *g, const struct rpc_message *m,
-                         struct aggregate_entry *entry, struct rpc_edit *edit, struct err *e)
+bool aggregate_resolve_task(struct aggregate *g, struct str given, struct aggregate_entry *entry,
+                            struct err *e)
 {
     struct str connection_id;
     struct proxied p = g->p;
     p.view = &g->view;
-    if (str_is_absent(m->task_id))
-        return missing(e, "params.taskId", "the id of a task");
-    edit->span = m->task_id;
-    if (proxied_view_task_open(&p, m->task_id, &connection_id, &entry->own))
+    if (proxied_view_task_open(&p, given, &connection_id, &entry->own))
         for (size_t i = 0; i < g->n_members; i++)
             if (str_eq(g->members[i].entry->conn.id, connection_id))
                 entry->member = &g->members[i];
     return entry->member || err_set(e, ERR_INVALID, "Unknown task");
+}
+
+static bool resolve_task(struct aggregate *g, const struct rpc_message *m,
+                         struct aggregate_entry *entry, struct rpc_edit *edit, struct err *e)
+{
+    if (str_is_absent(m->task_id))
+        return missing(e, "params.taskId", "the id of a task");
+    edit->span = m->task_id;
+    return aggregate_resolve_task(g, m->task_id, entry, e);
 }
 
 static bool is_of_task(const struct rpc_message *m)

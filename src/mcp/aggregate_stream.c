@@ -7,17 +7,25 @@
 
 #include "auth/token_check.h"
 #include "base/clock.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "core/rates.h"
 #include "crypto/hash.h"
 #include "io/sse.h"
 #include "json/jscan.h"
 #include "mcp/aggregate.h"
+#include "mcp/aggregate_rounds.h"
 #include "mcp/client_sessions.h"
 #include "mcp/list_watch.h"
 #include "mcp/listen_ack.h"
 
-enum { CHECK_ARENA = 32 * 1024 * 1024, N_CHANGES = 3 };
+enum {
+    CHECK_ARENA = 32 * 1024 * 1024,
+    UPDATE_ARENA = 16 * 1024 * 1024,
+    N_CHANGES = 3,
+    PLACE_RETRY_MS = 1000,
+};
 
 static const struct {
     enum list_kind kind;
@@ -34,9 +42,7 @@ struct member_ear {
     struct hearer *hearer;
 };
 struct hearer {
-    struct list link; /* in the worker's */
-    uint64_t serial;  /* names it across waits */
-    uint64_t checked_epoch;
+    struct round_item round; /* of the worker's */
     struct services *sv;
     struct arena *a;
     struct caller caller; /* who opened it, with the digest of its token */
@@ -45,6 +51,7 @@ struct hearer {
     struct client_session *session; /* held; NULL: a stateless client's stream */
     struct http_request *rq;        /* of that */
     struct str subscription_id;     /* raw */
+    struct str place;               /* counted under this name; absent: not counted */
     struct aggregate_parts parts;   /* what it subscribes to */
     bool is_open;
     struct member_ear *ears; /* malloc */
@@ -59,7 +66,7 @@ struct hearer {
 static void event_push(const struct hearer *h, struct str message)
 {
     struct buf out;
-    buf_init(&out, LIMIT_OUTBOX_BYTES);
+    buf_init(&out, (size_t)2 * LIMIT_OUTBOX_BYTES);
     sse_write_event(&out, STR("message"), STR_NONE, message);
     if (h->is_open && buf_ok(&out) && !str_is_absent(message))
         (void)!http_stream_push(h->rq, buf_str(&out)); /* that it left is noticed by its close */
@@ -85,16 +92,38 @@ static void tell(struct hearer *h, size_t change)
     arena_end(a);
 }
 
-/* A resource that a stateless client subscribes to. */
+/* A task may have been named by more than one of its ids. */
+static void task_push(struct hearer *h, struct arena *a, const struct client_session *part,
+                      const struct rpc_message *m, struct str meta)
+{
+    struct proxied p = {.sv = h->sv, .a = a, .caller = &h->caller};
+    struct str id;
+    if (str_is_absent(m->task_id) || !jscan_string(a, m->task_id, &id))
+        return;
+    for (size_t i = 0; i < h->parts.n_tasks; i++) {
+        const struct aggregate_task *task = &h->parts.tasks[i];
+        if (task->part == part && task->is_heard && str_eq(task->own, id))
+            event_push(h, aggregate_task_message(
+                              &p, task, id_is(h->where, "vs") ? h->where : STR_NONE, m, meta));
+    }
+}
+
+/* A resource or task that a stateless client wants to hear of. */
 static void on_update(void *arg, const struct client_session *part, struct str message)
 {
     struct hearer *h = arg;
-    struct arena *a = arena_new((size_t)2 * LIMIT_OUTBOX_BYTES + LIMIT_BODY_FORM);
+    struct arena *a = arena_new(UPDATE_ARENA);
+    struct rpc_message m;
+    struct err ignored;
     struct str meta =
         a ? arena_printf(a, "\"" META_SUBSCRIPTION_ID "\":%.*s", STR_FMT(h->subscription_id))
           : STR_NONE;
-    if (!str_is_absent(meta))
-        event_push(h, aggregate_part_message(a, part, message, meta));
+    if (!str_is_absent(meta) && rpc_parse(a, message, &m, &ignored)) {
+        if (str_eq(m.method, STR(TASKS_NOTIFICATION)))
+            task_push(h, a, part, &m, meta);
+        else
+            event_push(h, aggregate_part_message(a, part, &m, meta));
+    }
     arena_end(a);
 }
 
@@ -168,7 +197,9 @@ static void hearer_free(struct hearer *h)
 {
     ears_close(h);
     aggregate_parts_end(&h->parts);
-    list_remove(&h->link);
+    if (!str_is_absent(h->place))
+        rates_leave(h->sv->rates, h->place);
+    round_leave(&h->round);
     if (h->session)
         client_session_release(h->session);
     arena_end(h->a); /* h is in it */
@@ -188,7 +219,6 @@ static void let_go(void *arg)
 
 static struct hearer *hearer_new(struct aggregate *g)
 {
-    static _Thread_local uint64_t next_serial;
     struct arena *a = arena_new(LIMIT_BODY_FORM);
     struct hearer *h = a ? arena_alloc(a, sizeof(*h)) : NULL;
     if (!h) {
@@ -196,12 +226,11 @@ static struct hearer *hearer_new(struct aggregate *g)
         return NULL;
     }
     const struct caller *c = g->p.caller;
-    *h = (struct hearer){.serial = ++next_serial,
-                         .checked_epoch = db_epoch(db_store_of(g->p.sv->db)),
-                         .sv = g->p.sv,
+    *h = (struct hearer){.sv = g->p.sv,
                          .a = a,
                          .caller = *c,
                          .where = arena_dup(a, g->p.rq->params[0]),
+                         .parts = {.sink = on_update, .arg = h},
                          .members = members_digest(g),
                          .stop = {.run = stop_run}};
     h->caller.org_id = arena_dup(a, c->org_id);
@@ -214,21 +243,10 @@ static struct hearer *hearer_new(struct aggregate *g)
     h->caller.statements = NULL;
     h->caller.tools = h->caller.connection_ids = NULL;
     h->caller.n_statements = h->caller.n_tools = h->caller.n_connection_ids = 0;
-    list_push(&g->p.sv->aggregate_streams, &h->link);
+    round_join(&g->p.sv->aggregate_streams, &h->round, db_epoch(db_store_of(g->p.sv->db)));
     if (!str_is_absent(h->caller.principal))
         return h;
     hearer_free(h);
-    return NULL;
-}
-
-static struct hearer *hearer_find(struct services *sv, uint64_t serial, uint64_t epoch)
-{
-    LIST_FOR(pos, &sv->aggregate_streams)
-    {
-        struct hearer *h = CONTAINER_OF(pos, struct hearer, link);
-        if (serial ? h->serial == serial : h->checked_epoch != epoch)
-            return h;
-    }
     return NULL;
 }
 
@@ -236,6 +254,7 @@ static void parts_check(struct aggregate *g, struct hearer *h)
 {
     if (!h->session) {
         aggregate_parts_check(g, h->parts.list, h->parts.n);
+        aggregate_tasks_check(g, &h->parts);
         return;
     }
     struct client_session **list =
@@ -246,13 +265,30 @@ static void parts_check(struct aggregate *g, struct hearer *h)
         client_session_release(list[i]);
 }
 
-static void hearer_check(struct services *sv, struct hearer *h, uint64_t epoch)
+/* Who the members are now, and what of them is heard. False: not all of them could be joined. */
+static bool members_follow(struct hearer *h, struct aggregate *g)
 {
+    struct err ignored;
+    parts_check(g, h);
+    struct sha256 now = members_digest(g);
+    if (memcmp(&now, &h->members, sizeof(now)) == 0)
+        return true;
+    if (!ears_open(h, g, &ignored))
+        return false;
+    h->members = now;
+    for (size_t i = 0; i < N_CHANGES; i++)
+        tell(h, i);
+    return true;
+}
+
+static bool hearer_check(void *arg, struct round_item *item)
+{
+    struct services *sv = arg;
+    struct hearer *h = CONTAINER_OF(item, struct hearer, round);
     struct arena *a = arena_new(CHECK_ARENA);
     struct aggregate *g = a ? arena_alloc(a, sizeof(*g)) : NULL;
-    uint64_t serial = h->serial;
-    struct err e;
-    h->checked_epoch = epoch;
+    uint64_t serial = item->serial;
+    struct err e = {.code = ERR_UNAVAILABLE};
     struct caller before = h->caller; /* token_check_again reads its digest and its kind */
     struct str where = g ? arena_dup(a, h->where) : STR_NONE;
     before.client_id = a ? arena_dup(a, before.client_id) : STR_NONE;
@@ -262,32 +298,26 @@ static void hearer_check(struct services *sv, struct hearer *h, uint64_t epoch)
         g->p = (struct proxied){.sv = sv, .a = a, .caller = caller};
         is_known = aggregate_find(g, where, STR_NONE, &e) || e.code == ERR_NOT_FOUND;
     }
-    h = is_known ? hearer_find(sv, serial, 0) : NULL; /* it may have gone meanwhile */
-    if (h) {
-        parts_check(g, h);
-        struct sha256 now = members_digest(g);
-        if (memcmp(&now, &h->members, sizeof(now)) != 0) {
-            h->members = now;
-            (void)!ears_open(h, g, &e); /* those that could not be joined are not heard */
-            for (size_t i = 0; i < N_CHANGES; i++)
-                tell(h, i);
-        }
-    }
+    item = round_find(&sv->aggregate_streams, serial); /* it may have gone meanwhile */
+    /* Who may nothing any more is seen to by those who end streams. */
+    bool is_done = is_known || e.code == ERR_UNAUTHENTICATED || e.code == ERR_INSUFFICIENT_SCOPE;
+    if (item && is_known)
+        is_done = members_follow(CONTAINER_OF(item, struct hearer, round), g);
     arena_end(a);
+    return is_done;
 }
 
 void aggregate_streams_check(struct services *sv, uint64_t epoch)
 {
-    struct hearer *h;
-    while ((h = hearer_find(sv, 0, epoch)) != NULL)
-        hearer_check(sv, h, epoch);
+    round_run(&sv->aggregate_streams, epoch, hearer_check, sv);
 }
 
 void aggregate_streams_end(struct services *sv)
 {
+    aggregate_openings_end();
     LIST_FOR_SAFE(pos, next, &sv->aggregate_streams)
     {
-        struct hearer *h = CONTAINER_OF(pos, struct hearer, link);
+        struct hearer *h = CONTAINER_OF(pos, struct hearer, round.link);
         ears_close(h);
         /* One that its session has let go of ends by the task that was posted then. */
         if (h->session && client_session_attach(h->session, NULL, h))
@@ -331,22 +361,53 @@ bool aggregate_stream_open(struct aggregate *g, struct err *e)
 
 /* ---- stateless clients: subscriptions/listen ---- */
 
-static bool wants_read(struct aggregate *g, struct hearer *h, struct str *uris, struct err *e)
+static bool wants_read(struct aggregate *g, struct hearer *h, struct listen_wanted *wanted,
+                       struct err *e)
 {
     struct jwant params[] = {{.name = STR("notifications")}};
-    struct jwant wants[N_CHANGES + 1];
+    struct jwant wants[N_CHANGES + 2];
     if (str_is_absent(g->p.in.msg.params) || !jscan_object(g->p.in.msg.params, params, 1, e) ||
         str_is_absent(params[0].value))
         return err_set(e, ERR_INVALID, "params.notifications is missing, expected an object");
     for (size_t i = 0; i < N_CHANGES; i++)
         wants[i] = (struct jwant){.name = changes[i].flag};
     wants[N_CHANGES] = (struct jwant){.name = STR("resourceSubscriptions")};
-    if (!jscan_object(params[0].value, wants, N_CHANGES + 1, e))
+    wants[N_CHANGES + 1] = (struct jwant){.name = STR("taskIds")};
+    if (!jscan_object(params[0].value, wants, ARRAY_LEN(wants), e))
         return err_set(e, ERR_INVALID, "params.notifications is not an object");
     for (size_t i = 0; i < N_CHANGES; i++)
         h->wants[i] = !str_is_absent(wants[i].value) && jscan_type(wants[i].value) == JTYPE_TRUE;
-    *uris = wants[N_CHANGES].value;
+    *wanted = (struct listen_wanted){wants[N_CHANGES].value, wants[N_CHANGES + 1].value};
     return true;
+}
+
+/* One of its principal's places, until the stream is over. */
+static bool place_take(struct aggregate *g, struct hearer *h, struct err *e)
+{
+    struct str name = arena_printf(h->a, "listen|%.*s", STR_FMT(h->caller.principal));
+    if (str_is_absent(name))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (rates_enter(g->p.sv->rates, name, LIMIT_LISTENS_PRINCIPAL, clock_mono_ms())) {
+        h->place = name;
+        return true;
+    }
+    call_limits_say(g->p.rq, PLACE_RETRY_MS);
+    return err_set(e, ERR_RATE_LIMITED,
+                   "too many subscriptions/listen of this key or grant are open, expected at most "
+                   "%d; close one",
+                   LIMIT_LISTENS_PRINCIPAL);
+}
+
+/* The first event. STR_NONE: out of memory. */
+static struct str acknowledge(struct aggregate *g, const struct hearer *h, struct str uris)
+{
+    struct listen_honoured honoured = {
+        .tools = h->wants[0], .prompts = h->wants[1], .resources = h->wants[2]};
+    honoured.uris = aggregate_parts_honoured(g, uris, &h->parts, &honoured.n_uris);
+    honoured.tasks = aggregate_tasks_honoured(g->p.a, &h->parts, &honoured.n_tasks);
+    return honoured.uris && honoured.tasks
+               ? listen_acknowledge(g->p.a, h->subscription_id, &honoured)
+               : STR_NONE;
 }
 
 static void on_over(void *arg)
@@ -361,22 +422,20 @@ bool aggregate_listen(struct aggregate *g, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     h->rq = g->p.rq;
     h->subscription_id = arena_dup(h->a, g->p.in.msg.id);
-    struct str first = STR_NONE, uris = STR_NONE;
-    bool is_good =
-        wants_read(g, h, &uris, e) && aggregate_parts_open(g, uris, on_update, h, &h->parts, e);
+    struct listen_wanted wanted;
+    struct str first = STR_NONE;
+    bool is_good = wants_read(g, h, &wanted, e) && place_take(g, h, e) &&
+                   aggregate_parts_open(g, &wanted, &h->parts, e);
     if (is_good) {
-        struct listen_honoured honoured = {
-            .tools = h->wants[0], .prompts = h->wants[1], .resources = h->wants[2]};
-        honoured.uris = aggregate_parts_honoured(g, uris, &h->parts, &honoured.n_uris);
-        if (honoured.uris)
-            first = listen_acknowledge(g->p.a, h->subscription_id, &honoured);
+        first = acknowledge(g, h, wanted.uris);
+        is_good = !str_is_absent(first) || err_set(e, ERR_UNAVAILABLE, "out of memory");
     }
-    if (is_good && str_is_absent(first))
-        is_good = err_set(e, ERR_UNAVAILABLE, "out of memory");
     is_good = is_good && proxied_record(&g->p, "ok", NULL, 0, e) && ears_open(h, g, e);
     h->is_open = is_good && proxied_relay_own(&g->p, first, on_over, h, e);
     if (h->is_open)
         return true;
+    if (e->code == ERR_MISSING_CAPABILITY)
+        g->p.is_in_call = false; /* it has an HTTP status of its own */
     hearer_free(h);
     return false;
 }

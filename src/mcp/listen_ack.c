@@ -5,6 +5,17 @@
 #include "io/sse.h"
 #include "json/jout.h"
 
+static void array_write(struct jout *j, const char *key, const struct str *list, size_t n)
+{
+    if (n == 0)
+        return;
+    jout_key(j, str_c(key));
+    jout_array(j);
+    for (size_t i = 0; i < n; i++)
+        jout_raw(j, list[i]);
+    jout_array_end(j);
+}
+
 static void honoured_write(struct jout *j, const struct listen_honoured *h)
 {
     jout_object(j);
@@ -14,13 +25,8 @@ static void honoured_write(struct jout *j, const struct listen_honoured *h)
         jout_kbool(j, "promptsListChanged", true);
     if (h->resources)
         jout_kbool(j, "resourcesListChanged", true);
-    if (h->n_uris > 0) {
-        jout_key(j, STR("resourceSubscriptions"));
-        jout_array(j);
-        for (size_t i = 0; i < h->n_uris; i++)
-            jout_raw(j, h->uris[i]);
-        jout_array_end(j);
-    }
+    array_write(j, "resourceSubscriptions", h->uris, h->n_uris);
+    array_write(j, "taskIds", h->tasks, h->n_tasks);
     jout_object_end(j);
 }
 

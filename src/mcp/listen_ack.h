@@ -10,6 +10,8 @@ struct listen_honoured {
     bool tools, prompts, resources; /* their lists' changes */
     const struct str *uris;         /* raw; of resources whose updates are told */
     size_t n_uris;
+    const struct str *tasks; /* raw; whose changes are told */
+    size_t n_tasks;
 };
 /* notifications/subscriptions/acknowledged as an event. id: raw, of the request. STR_NONE: out of
  * memory, or larger than LIMIT_BODY_MCP. */

@@ -72,6 +72,8 @@ struct proxied {
     bool is_connect_retry;     /* a person was sent to authorize, and the client asks again */
     bool is_in_call;           /* past the envelope: failures are answered in-band */
     struct call_limits limits; /* what this call counts for */
+    struct str task;           /* the server's id that was sealed last for this message ... */
+    struct str task_shown;     /* ... and how the client knows it, raw */
     struct audit_row row;
 };
 
@@ -110,6 +112,15 @@ bool proxied_view_response(struct proxied *p, struct str *response, struct err *
 struct str proxied_view_task(const struct proxied *p, struct str raw) must_use;
 bool proxied_view_task_open(const struct proxied *p, struct str raw, struct str *connection_id,
                             struct str *task) must_use;
+/* Where a message or an answer (its params or its result) names a task, and what stands there for
+ * the client: n edits of at most VIEW_TASK_EDITS. is_status: params.taskId is one. False: no
+ * memory, or too long. */
+enum { VIEW_TASK_EDITS = 2 };
+bool proxied_view_tasks(struct proxied *p, struct str object, bool is_status,
+                        struct rpc_edit edits[VIEW_TASK_EDITS], size_t *n) must_use;
+/* The client's answer to a question about a task, with the server's own id of it. STR_NONE: no
+ * memory. */
+struct str proxied_view_task_back(struct proxied *p, struct str result) must_use;
 /* One URI, raw JSON in and out. STR_NONE: no memory, or it cannot be shown there. */
 struct str proxied_view_uri(const struct proxied *p, struct arena *a, struct str raw) must_use;
 

@@ -104,34 +104,62 @@ static bool on_wait(void *arg, struct err *e)
 
 /* ---- messages before the response ---- */
 
-static bool translate_notification(struct proxied *p, struct arena *a, const struct rpc_message *m,
-                                   struct str *out)
+/* What one message of the server's says otherwise to this client. */
+struct translation {
+    struct rpc_edit edits[1 + VIEW_TASK_EDITS];
+    size_t n;
+    bool is_dropped;
+};
+
+static void edit_set(struct translation *t, struct str span, struct str with)
 {
-    *out = p->is_m2s && !m2s_is_for_client(p, m) ? STR_NONE : m->raw;
-    if (str_is_absent(*out))
-        return true;
+    t->edits[t->n++] = (struct rpc_edit){span, with};
+    t->is_dropped = t->is_dropped || str_is_absent(with);
+}
+
+static void notification_edit(const struct proxied *p, struct arena *a, const struct rpc_message *m,
+                              struct translation *t)
+{
     if (str_eq(m->method, STR("notifications/progress"))) {
         /* Only of this request, and only if its sender asked for it. */
         if (str_is_absent(p->in.msg.progress_token) || str_is_absent(m->params_progress_token) ||
             !hop_id_same(a, m->params_progress_token, p->hop_token))
-            *out = STR_NONE;
+            t->is_dropped = true;
         else
-            *out = rpc_replace(
-                a, m->raw, &(struct rpc_edit){m->params_progress_token, p->in.msg.progress_token},
-                1);
+            edit_set(t, m->params_progress_token, p->in.msg.progress_token);
     } else if (str_eq(m->method, STR("notifications/cancelled")) && !str_is_absent(m->request_id)) {
-        *out = rpc_replace(a, m->raw,
-                           &(struct rpc_edit){m->request_id, hop_id_forth(a, m->request_id)}, 1);
+        edit_set(t, m->request_id, hop_id_forth(a, m->request_id));
     } else if (str_eq(m->method, STR("notifications/resources/updated")) &&
                !str_is_absent(m->uri_text) &&
                !proxied_may_see(p, POLICY_RESOURCE, m->uri_text, NULL)) {
-        *out = STR_NONE;
+        t->is_dropped = true;
     } else if (str_eq(m->method, STR("notifications/resources/updated")) && p->view) {
-        struct str shown = proxied_view_uri(p, a, m->uri);
-        *out = str_is_absent(shown) ? STR_NONE
-                                    : rpc_replace(a, m->raw, &(struct rpc_edit){m->uri, shown}, 1);
+        edit_set(t, m->uri, proxied_view_uri(p, a, m->uri));
     }
-    return true;
+}
+
+/* Through an aggregate a task has the id that was given there, or cannot be spoken of. */
+static void tasks_edit(struct proxied *p, const struct rpc_message *m, struct translation *t)
+{
+    size_t n = 0;
+    bool is_status = str_eq(m->method, STR("notifications/tasks/status")) ||
+                     str_eq(m->method, STR("notifications/tasks"));
+    if (!p->view || str_is_absent(m->params))
+        return;
+    if (!proxied_view_tasks(p, m->params, is_status, t->edits + t->n, &n))
+        t->is_dropped = true;
+    t->n += n;
+}
+
+static void translate_notification(struct proxied *p, struct arena *a, const struct rpc_message *m,
+                                   struct str *out)
+{
+    struct translation t = {.is_dropped = p->is_m2s && !m2s_is_for_client(p, m)};
+    if (!t.is_dropped)
+        notification_edit(p, a, m, &t);
+    if (!t.is_dropped)
+        tasks_edit(p, m, &t);
+    *out = t.is_dropped ? STR_NONE : t.n ? rpc_replace(a, m->raw, t.edits, t.n) : m->raw;
 }
 
 /* Requests that need a capability of the client's (MCP 2025-11-25, schema ServerRequest). */
@@ -146,8 +174,10 @@ bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_mess
 {
     struct err why;
     *out = STR_NONE;
-    if (m->kind == RPC_NOTIFICATION)
-        return translate_notification(p, a, m, out);
+    if (m->kind == RPC_NOTIFICATION) {
+        translate_notification(p, a, m, out);
+        return true;
+    }
     if (m->kind == RPC_RESPONSE)
         return err_set(e, ERR_UPSTREAM, "the server answered a request that was not asked");
     if (str_is_absent(

@@ -13,16 +13,34 @@ static bool send_event(void *arg, struct str message, struct err *e)
     return (p->is_stream_open || proxied_stream_open(p, e)) && proxied_event(p, message, e);
 }
 
+/* A question about a task says so in the client's words, and so does its answer in the server's. */
+static bool question_show(struct proxied *p, struct str *params)
+{
+    struct rpc_edit edits[VIEW_TASK_EDITS];
+    size_t n = 0;
+    if (!p->view || str_is_absent(*params))
+        return true;
+    if (!proxied_view_tasks(p, *params, false, edits, &n))
+        return false;
+    if (n > 0)
+        *params = rpc_replace(p->a, *params, edits, n);
+    return !str_is_absent(*params);
+}
+
 static void answer_post(struct proxied *p, struct str id, const struct client_question *q)
 {
+    struct str result =
+        str_is_absent(q->result) || !p->view ? q->result : proxied_view_task_back(p, q->result);
     struct upstream_message answer;
     struct http_answer_head head;
     struct err ignored; /* the server waits for its own time-out then */
     struct buf body;
+    if (str_is_absent(result) && !str_is_absent(q->result))
+        return; /* no memory: as if nobody had answered */
     proxied_message(p, &answer);
     buf_init(&body, (size_t)2 * LIMIT_BODY_MCP);
-    if (!str_is_absent(q->result)) {
-        rpc_write_result(&body, id, q->result);
+    if (!str_is_absent(result)) {
+        rpc_write_result(&body, id, result);
     } else {
         buf_add(&body, STR("{\"jsonrpc\":\"2.0\",\"id\":"));
         buf_add(&body, id);
@@ -42,7 +60,7 @@ bool proxied_ask(struct proxied *p, const struct rpc_message *m, struct err *e)
     struct client_question q = {.method = m->method, .params = m->params};
     struct err why;
     bool can_ask = p->is_streaming || client_session_has_stream(p->client);
-    if (!can_ask || !m2s_caps_allow(s2m_caps(p->client), m, &why)) {
+    if (!can_ask || !m2s_caps_allow(s2m_caps(p->client), m, &why) || !question_show(p, &q.params)) {
         proxied_refuse_request(p, m);
         return true;
     }

@@ -145,29 +145,76 @@ bool proxied_view_task_open(const struct proxied *p, struct str raw, struct str 
     return is_open;
 }
 
-/* The task that was asked about keeps the id that the client knows: each sealed one differs. */
-static void task_edit(const struct proxied *p, struct str raw, struct edits *edits)
+/* As the client knows it. The task that was asked about keeps the id that the client gave, and one
+ * that is said more than once in answer to a message the id of the first time: each sealed one
+ * differs. */
+static struct str task_show(struct proxied *p, struct str raw)
 {
     struct str task;
+    if (jscan_type(raw) != JTYPE_STRING || !jscan_string(p->a, raw, &task))
+        return STR_NONE;
+    if (!str_is_absent(p->view->task) && str_eq(task, p->view->task))
+        return p->view->task_given;
+    if (str_is_absent(p->task_shown) || !str_eq(task, p->task)) {
+        p->task_shown = proxied_view_task(p, raw);
+        p->task = str_is_absent(p->task_shown) ? STR_NONE : arena_dup(p->a, task);
+    }
+    return p->task_shown;
+}
+
+static void task_edit(struct proxied *p, struct str raw, struct edits *edits)
+{
     if (str_is_absent(raw) || jscan_type(raw) != JTYPE_STRING)
         return;
-    bool is_same = !str_is_absent(p->view->task) && jscan_string(p->a, raw, &task) &&
-                   str_eq(task, p->view->task);
-    struct str shown = is_same ? p->view->task_given : proxied_view_task(p, raw);
+    struct str shown = task_show(p, raw);
     if (str_is_absent(shown))
         edits->failed = true;
     else
         edit_add(edits, raw, shown);
 }
 
+static struct str related_of(struct str object)
+{
+    struct str meta = jscan_member(object, STR("_meta"));
+    return jscan_member(jscan_member(meta, STR("io.modelcontextprotocol/related-task")),
+                        STR("taskId"));
+}
+
+bool proxied_view_tasks(struct proxied *p, struct str object, bool is_status,
+                        struct rpc_edit edits[VIEW_TASK_EDITS], size_t *n)
+{
+    struct str named[VIEW_TASK_EDITS] = {
+        related_of(object), is_status ? jscan_member(object, STR("taskId")) : STR_NONE};
+    *n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+        if (str_is_absent(named[i]) || jscan_type(named[i]) != JTYPE_STRING)
+            continue;
+        edits[*n] = (struct rpc_edit){named[i], task_show(p, named[i])};
+        if (str_is_absent(edits[(*n)++].with))
+            return false;
+    }
+    return true;
+}
+
+struct str proxied_view_task_back(struct proxied *p, struct str result)
+{
+    struct rpc_edit edit = {.span = related_of(result)};
+    struct str connection_id, own;
+    /* What was not given to this client for this server is its own affair. */
+    if (!proxied_view_task_open(p, edit.span, &connection_id, &own) ||
+        !str_eq(connection_id, p->entry->conn.id))
+        return result;
+    edit.with = rpc_quote(p->a, own);
+    return str_is_absent(edit.with) ? STR_NONE : rpc_replace(p->a, result, &edit, 1);
+}
+
 /* Of a result: a call that goes on as a task, what is said of one, what came of one. */
-static void tasks_edit(const struct proxied *p, struct str result, struct edits *edits)
+static void tasks_edit(struct proxied *p, struct str result, struct edits *edits)
 {
     struct jwant wants[] = {{.name = STR("taskId")},
                             {.name = STR("task")},
                             {.name = STR("resultType")},
-                            {.name = STR("result")},
-                            {.name = STR("_meta")}};
+                            {.name = STR("result")}};
     struct err ignored;
     bool is_about = str_starts(p->in.msg.method, STR("tasks/"));
     if ((!is_about && p->kind != METHOD_TOOL_CALL) ||
@@ -180,8 +227,7 @@ static void tasks_edit(const struct proxied *p, struct str result, struct edits 
         task_edit(p, jscan_member(wants[1].value, STR("taskId")), edits);
         return;
     }
-    struct str related = jscan_member(wants[4].value, STR("io.modelcontextprotocol/related-task"));
-    task_edit(p, jscan_member(related, STR("taskId")), edits);
+    task_edit(p, related_of(result), edits);
     struct str content = jscan_member(wants[3].value, STR("content"));
     if (!str_is_absent(content))
         contents_edit(p, content, edits);

@@ -14,6 +14,7 @@
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
 #include "mcp/listen_ack.h"
+#include "mcp/listen_tasks.h"
 #include "mcp/s2m.h"
 
 enum { ARENA = 16 * 1024 * 1024, FIRST_PAUSE_MS = 500, LIVED_MS = 10 * 1000 };
@@ -40,7 +41,9 @@ struct listen {
     struct str wanted_uri; /* while opening: must be honoured; absent: none */
     struct str *asked;     /* while opening: the URIs that this stream is to be about */
     size_t n_asked;
-    uint64_t turn; /* in which they were read */
+    struct listen_tasks tasks; /* of an aggregate's part: asked for, then honoured; in keep */
+    struct arena *keep;        /* NULL: no tasks */
+    uint64_t turn;             /* in which they were read */
     bool is_uri_honoured;
     bool is_acknowledged, has_ended; /* this stream */
     bool is_useless;                 /* the server acknowledged nothing */
@@ -64,6 +67,7 @@ static void listen_free(struct listen *l)
     stream_close(l);
     list_remove(&l->link);
     client_session_release(l->session);
+    arena_end(l->keep);
     free(l->connection_id);
     free(l);
 }
@@ -125,11 +129,21 @@ static void branch_trim(struct listen *l, struct arena *a, struct str honoured)
             client_session_unsubscribe(l->session, l->asked[i]);
 }
 
+static void tasks_trim(struct listen *l, struct arena *a, struct str honoured)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->tasks.n; i++)
+        if (is_in(honoured, l->tasks.ids[i], a))
+            l->tasks.ids[n++] = l->tasks.ids[i];
+    l->tasks.n = n;
+}
+
 static void acknowledged(struct listen *l, struct arena *a, const struct rpc_message *m)
 {
     struct str honoured = jscan_member(m->params, STR("notifications"));
     struct str uris = jscan_member(honoured, STR("resourceSubscriptions"));
     unsigned now = 0;
+    tasks_trim(l, a, jscan_member(honoured, STR("taskIds")));
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         now |= is_true(jscan_member(honoured, kinds[i].kind)) ? 1U << i : 0;
     bool has_uris = !str_is_absent(uris) && jscan_type(uris) == JTYPE_ARRAY &&
@@ -137,7 +151,7 @@ static void acknowledged(struct listen *l, struct arena *a, const struct rpc_mes
     l->is_uri_honoured = !str_is_absent(l->wanted_uri) && is_in(uris, l->wanted_uri, a);
     branch_trim(l, a, uris);
     l->heard |= now;
-    l->is_useless = now == 0 && !has_uris;
+    l->is_useless = now == 0 && !has_uris && l->tasks.n == 0;
     l->is_acknowledged = true;
 }
 
@@ -176,11 +190,24 @@ static struct str notification_write(struct arena *a, const struct rpc_message *
     return text;
 }
 
-static bool is_for_client(const struct listen *l, const struct rpc_message *m)
+static bool is_of_tasks(const struct listen *l, struct arena *a, const struct rpc_message *m)
+{
+    struct str id;
+    if (str_is_absent(m->task_id) || !jscan_string(a, m->task_id, &id))
+        return false;
+    for (size_t i = 0; i < l->tasks.n; i++)
+        if (str_eq(l->tasks.ids[i], id))
+            return true;
+    return false;
+}
+
+static bool is_for_client(const struct listen *l, struct arena *a, const struct rpc_message *m)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (str_eq(m->method, kinds[i].method))
             return true;
+    if (str_eq(m->method, STR(TASKS_NOTIFICATION)))
+        return is_of_tasks(l, a, m);
     return str_eq(m->method, STR("notifications/resources/updated")) &&
            !str_is_absent(m->uri_text) && client_session_wants(l->session, m->uri_text);
 }
@@ -192,7 +219,7 @@ static void message_take(struct listen *l, struct arena *a, const struct rpc_mes
     } else if (m->kind == RPC_NOTIFICATION &&
                str_eq(m->method, STR("notifications/subscriptions/acknowledged"))) {
         acknowledged(l, a, m);
-    } else if (m->kind == RPC_NOTIFICATION && is_for_client(l, m)) {
+    } else if (m->kind == RPC_NOTIFICATION && is_for_client(l, a, m)) {
         struct str text = notification_write(a, m);
         if (!str_is_absent(text))
             (void)client_session_push(l->session, text);
@@ -215,13 +242,37 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
 
 /* ---- opening ---- */
 
+/* Who wants to hear of tasks says that it knows them; it is a stateless client, which declared what
+ * it declared in the words of this revision. */
+static struct str stamp_of(const struct listen *l, struct arena *a)
+{
+    struct str declared = client_session_hello(l->session)->capabilities;
+    if (l->tasks.n == 0)
+        return s2m_stamp(a, l->session, false);
+    return arena_printf(a,
+                        "\"io.modelcontextprotocol/protocolVersion\":\"" MCP_STATELESS_LATEST
+                        "\",\"io.modelcontextprotocol/clientCapabilities\":{\"extensions\":%.*s}",
+                        STR_FMT(jscan_member(declared, STR("extensions"))));
+}
+
+static void array_write(struct jout *j, const char *key, const struct str *list, size_t n)
+{
+    if (!list || n == 0)
+        return;
+    jout_key(j, str_c(key));
+    jout_array(j);
+    for (size_t i = 0; i < n; i++)
+        jout_str(j, list[i]);
+    jout_array_end(j);
+}
+
 static bool body_write(struct listen *l, struct arena *a, struct str id, struct str *body,
                        struct err *e)
 {
     struct str *uris;
     size_t n;
     struct str offered = client_session_hello(l->session)->offered;
-    struct str stamp = s2m_stamp(a, l->session, false);
+    struct str stamp = stamp_of(l, a);
     l->turn = client_session_turn(l->session);
     if (!client_session_uris(l->session, a, &uris, &n, e))
         return false;
@@ -241,13 +292,8 @@ static bool body_write(struct listen *l, struct arena *a, struct str id, struct 
             jout_key(&j, kinds[i].kind);
             jout_bool(&j, true);
         }
-    if (n > 0) {
-        jout_key(&j, STR("resourceSubscriptions"));
-        jout_array(&j);
-        for (size_t i = 0; i < n; i++)
-            jout_str(&j, uris[i]);
-        jout_array_end(&j);
-    }
+    array_write(&j, "resourceSubscriptions", uris, n);
+    array_write(&j, "taskIds", l->tasks.ids, l->tasks.n);
     jout_object_end(&j);
     buf_add(&out, STR("}}"));
     *body = buf_ok(&out) && !str_is_absent(stamp) ? arena_dup(a, buf_str(&out)) : STR_NONE;
@@ -375,7 +421,7 @@ static bool is_wanted(struct listen *l, struct arena *a)
     size_t n = 0;
     struct err ignored;
     return !client_session_is_ended(l->session) &&
-           (client_session_has_stream(l->session) ||
+           (client_session_has_stream(l->session) || l->tasks.n > 0 ||
             (client_session_uris(l->session, a, &uris, &n, &ignored) && n > 0));
 }
 
@@ -450,13 +496,23 @@ static struct listen *listen_new(struct services *sv, struct client_session *s,
     return l;
 }
 
-bool s2m_listen(struct services *sv, struct arena *a, struct client_session *s,
-                struct str connection_id, struct str uri, struct err *e)
+/* Its own copy: streams are opened again later. */
+static bool tasks_keep(struct listen *l, const struct listen_tasks *tasks, struct err *e)
 {
-    struct listen *l = listen_new(sv, s, connection_id);
-    if (!l)
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    l->wanted_uri = uri;
+    l->keep = arena_new(LIMIT_BODY_MCP);
+    l->tasks.ids = l->keep ? arena_alloc(l->keep, (tasks->n + 1) * sizeof(*tasks->ids)) : NULL;
+    for (size_t i = 0; l->tasks.ids && i < tasks->n; i++) {
+        struct str id = arena_dup(l->keep, tasks->ids[i]);
+        if (!str_is_absent(id))
+            l->tasks.ids[l->tasks.n++] = id;
+    }
+    return (l->tasks.ids && l->tasks.n == tasks->n) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+}
+
+/* Takes l. heard: what it keeps of the tasks that it wanted; or NULL. */
+static bool listen_begin(struct listen *l, struct arena *a, struct listen_tasks *heard,
+                         struct err *e)
+{
     l->opening = fiber_self();
     bool is_open = stream_open(l, a, e) &&
                    (!l->is_stopping || err_set(e, ERR_CANCELLED, "the program is stopping"));
@@ -467,11 +523,38 @@ bool s2m_listen(struct services *sv, struct arena *a, struct client_session *s,
         return false;
     }
     l->is_attached = true;
-    if (client_session_attach_in_turn(s, let_go, l, l->turn))
+    if (heard && heard->ids && l->tasks.ids) {
+        heard->n = l->tasks.n;
+        for (size_t i = 0; i < l->tasks.n; i++)
+            heard->ids[i] = arena_dup(a, l->tasks.ids[i]);
+    }
+    if (client_session_attach_in_turn(l->session, let_go, l, l->turn))
         run(l);
     else
         listen_free(l); /* one that asked later is there already, for these as well */
     return true;
+}
+
+bool s2m_listen(struct services *sv, struct arena *a, struct client_session *s,
+                struct str connection_id, struct str uri, struct err *e)
+{
+    struct listen *l = listen_new(sv, s, connection_id);
+    if (!l)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    l->wanted_uri = uri;
+    return listen_begin(l, a, NULL, e);
+}
+
+bool s2m_listen_tasks(struct services *sv, struct arena *a, struct client_session *part,
+                      struct str connection_id, struct listen_tasks *tasks, struct err *e)
+{
+    struct listen *l = listen_new(sv, part, connection_id);
+    if (!l)
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    if (tasks->n == 0 || tasks_keep(l, tasks, e))
+        return listen_begin(l, a, tasks, e);
+    listen_free(l);
+    return false;
 }
 
 void s2m_listens_end(struct services *sv)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { until } from './lib/children.mjs';
 import { connectV1, connectV2, textOf } from './lib/clients.mjs';
-import { open, rpc } from './lib/http.mjs';
+import { open, rpc, send } from './lib/http.mjs';
 import { startAsking, startMany } from './lib/servers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
@@ -120,6 +120,53 @@ test('a client that leaves while its servers are asked leaves nothing subscribed
     await until('nothing is subscribed', async () => (await many.subscribed()).length === 0);
 });
 
+const modernListen = (notifications, { key = org.key, capabilities = {}, id = 1, address = hub } = {}) => open(address, {
+    key, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' },
+    body: { jsonrpc: '2.0', id, method: 'subscriptions/listen', params: { _meta: modernMeta(capabilities), notifications } },
+});
+
+test('a server that does not answer keeps no other one waiting', async () => {
+    const before = (await asking.stats()).listens;
+    await many.delay(-1);
+    try {
+        const opening = modernListen({ resourceSubscriptions: ['note://many/host/one', 'ask://asking/one'] });
+        await until('the silent one is asked', async () => (await many.asked()).held > 0, 60_000);
+        await until('the other is asked', async () => (await asking.stats()).listens > before, 60_000);
+        assert.ok((await many.asked()).held > 0, 'the silent one is asked no more');
+        const stream = await opening;
+        await until('the acknowledgement', () => stream.messages().length > 0, 60_000);
+        assert.deepEqual(stream.messages()[0].params.notifications, { resourceSubscriptions: ['ask://asking/one'] });
+        await heardAfter('the other\'s', () => asking.publish('updated', 'ask://one'), () => stream.messages().some((message) => message.params.uri === 'ask://asking/one'));
+        stream.close();
+    } finally {
+        await many.delay(0);
+    }
+    await until('nothing is subscribed', async () => (await many.subscribed()).length === 0);
+});
+
+test('one principal has 64 of them open, and another one when one is closed', async () => {
+    const key = await tulle.makeKey(org.slug, org.email);
+    const streams = await Promise.all(Array.from({ length: 64 }, (_, id) => modernListen({ toolsListChanged: true }, { key, id })));
+    assert.ok(streams.every((stream) => stream.status === 200));
+    const over = await modernListen({ toolsListChanged: true }, { key, id: 'one too many' });
+    assert.deepEqual([over.status, over.headers['retry-after']], [429, '1']);
+    await over.done;
+    const { id, error } = JSON.parse(over.text());
+    assert.deepEqual([id, error.code, error.data.reason], ['one too many', -32603, 'rate_limited']);
+    assert.match(error.message, /at most 64/);
+    const other = await modernListen({ toolsListChanged: true }); // another principal's
+    assert.equal(other.status, 200);
+    other.close();
+    streams.pop().close();
+    await until('its place is free', async () => {
+        const next = await modernListen({ toolsListChanged: true }, { key });
+        if (next.status === 200) streams.push(next);
+        else await next.done;
+        return next.status === 200;
+    }, 60_000);
+    for (const stream of streams) stream.close();
+});
+
 test('what cannot be subscribed to is refused in time', async () => {
     const client = await sessionClient();
     await assert.rejects(client.subscribeResource({ uri: 'note://plain/host/one' }), refused(-32601)); // offers none
@@ -177,6 +224,43 @@ test('a stateless server\'s task is asked for, updated and cancelled under an id
     assert.ok((await modern('server/discover', {})).result.capabilities.extensions['io.modelcontextprotocol/tasks']);
 });
 
+const knowsTasks = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
+
+test('a stateless client hears of its tasks under the ids that it was given', async () => {
+    const make = async () => (await modern('tools/call', { name: 'later__later', arguments: {} }, 'later__later')).result.taskId;
+    const [taskId, same] = [await make(), await make()]; // of the server's one task
+    const stream = await modernListen({ toolsListChanged: true, taskIds: [taskId, same] }, { capabilities: knowsTasks, id: 'L' });
+    await until('the acknowledgement', () => stream.messages().length > 0);
+    assert.deepEqual(stream.messages()[0].params.notifications, { toolsListChanged: true, taskIds: [taskId, same] });
+    await later.taskIs('completed');
+    const told = () => stream.messages().filter((message) => message.method === 'notifications/tasks');
+    await until('it is told, by each of its ids', () => told().length >= 2);
+    assert.deepEqual(told().map(({ params }) => params.taskId), [taskId, same]);
+    const { params } = told()[0];
+    assert.deepEqual(params._meta, { 'io.modelcontextprotocol/subscriptionId': 'L', kept: 1 });
+    assert.deepEqual([params.status, params.result.content[1].uri], ['completed', 'note://later/host/done']);
+    assert.doesNotMatch(stream.text(), /task of L|another task/);
+    stream.close();
+    await until('the server\'s stream is closed', async () => (await later.asked()).taskListens === 0);
+});
+
+test('tasks that are not the client\'s are not listened to', async () => {
+    const { taskId } = (await modern('tools/call', { name: 'later__later', arguments: {} }, 'later__later')).result;
+    const refusal = async (taskIds, options) => {
+        const stream = await modernListen({ taskIds }, { capabilities: knowsTasks, ...options });
+        if (stream.status === 200 && stream.headers['content-type'].startsWith('text/event-stream')) stream.close();
+        await stream.done;
+        return [stream.status, stream.messages()[0]?.error?.code];
+    };
+    assert.deepEqual(await refusal(['task of L']), [200, -32602]); // as tasks/get
+    assert.deepEqual(await refusal([taskId, 7]), [200, -32602]);
+    assert.deepEqual(await refusal({}), [200, -32602]);
+    assert.deepEqual(await refusal([taskId], { key: await tulle.makeKey(org.slug, org.email) }), [200, -32602]);
+    assert.deepEqual(await refusal([taskId], { address: await alone('elsewhere', ['later']) }), [200, -32602]);
+    assert.deepEqual(await refusal(Array(257).fill(taskId)), [200, -32602]);
+    assert.deepEqual(await refusal([taskId], { capabilities: {} }), [400, -32021]);
+});
+
 test('a session server\'s task likewise', async () => {
     const client = await sessionClient();
     const ask = async (method, params) => {
@@ -200,4 +284,27 @@ test('a session server\'s task likewise', async () => {
     assert.equal((await ask('tasks/list', {})).code, -32601);
     assert.equal((await ask('made/up', { name: 'many__later' })).code, -32601);
     await client.close();
+});
+
+test('what a server says of a task before it answers names it as the hub does', async () => {
+    const start = await rpc(hub, 'initialize', { protocolVersion: '2025-11-25', capabilities: { elicitation: {} }, clientInfo: { name: 't', version: '1' } }, { key: org.key });
+    const headers = { 'mcp-session-id': start.headers['mcp-session-id'] };
+    const ask = (method, params) => rpc(hub, method, params, { key: org.key, headers });
+    const called = await ask('tools/call', { name: 'many__later', arguments: { tells: true }, task: {} });
+    const { taskId } = called.body.result.task;
+    const idsOf = (messages) => messages.filter((one) => one.params).map(({ params }) => params.taskId ?? params._meta['io.modelcontextprotocol/related-task'].taskId);
+    assert.deepEqual(idsOf(called.messages), [taskId, taskId]);
+    assert.equal((await ask('tasks/get', { taskId })).body.result.taskId, taskId);
+
+    const stream = await open(hub, { key: org.key, headers, body: { jsonrpc: '2.0', id: 1, method: 'tasks/result', params: { taskId } } });
+    const question = () => stream.messages().find((one) => one.method === 'elicitation/create');
+    await until('the question', () => question());
+    assert.deepEqual(idsOf(stream.messages()), [taskId, taskId, taskId]);
+    const _meta = question().params._meta;
+    const { status } = await send(hub, { key: org.key, headers: { accept: 'application/json, text/event-stream', ...headers }, body: { jsonrpc: '2.0', id: question().id, result: { action: 'accept', content: {}, _meta } } });
+    assert.equal(status, 202);
+    await stream.done;
+    const { result } = stream.messages().at(-1);
+    assert.deepEqual([result.structuredContent, result._meta], [{ answered: true }, _meta]);
+    assert.doesNotMatch(called.text + stream.text(), /task of M/);
 });

@@ -64,6 +64,7 @@ export async function startMany({ name, tools = ['echo'], isStateless = false, i
     server.offer = (list) => put('/_tools', list);
     server.delay = (ms) => put('/_delay', ms);
     server.update = (uri) => put('/_update', uri);
+    server.taskIs = (status) => put('/_task', status);
     server.subscribed = async () => (await fetch(`${server.origin}/_subscribed`)).json();
     server.asked = async () => (await fetch(`${server.origin}/_asked`)).json();
     return server;

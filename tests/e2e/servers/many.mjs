@@ -4,6 +4,7 @@
 //   MANY_STATELESS=1  the revision 2026-07-28 and nothing else
 //   MANY_RICH=1       resources can be subscribed to (not note://host/no), and the tool "later" runs as a task
 // PUT /_update: the URI of a resource that changed. GET /_subscribed. PUT /_tools: another list (and a list_changed on every open stream). PUT /_delay: milliseconds before an answer; -1: none ever.
+// PUT /_task: a status of the task, which who listens to it (a stateless client) hears. GET /_asked: methods that came; held: requests that get no answer.
 import { createServer } from 'node:http';
 
 const name = process.env.MANY_NAME ?? 'many';
@@ -12,6 +13,9 @@ const made = (given) => (typeof given === 'number' ? Array.from({ length: given 
 let tools = made(JSON.parse(process.env.MANY_TOOLS ?? '["echo"]'));
 let delay = 0;
 let asked = {};
+let held = 0;
+const waiting = new Map(); // id of a question -> what its answer does
+const taskListens = new Map(); // response -> the subscription's id
 const streams = new Set();
 const isRich = process.env.MANY_RICH === '1';
 const TASKS = 'io.modelcontextprotocol/tasks';
@@ -29,9 +33,29 @@ const taskMethods = {
     'tasks/cancel': (params) => ofTask(params, () => seal(isStateless ? {} : task('cancelled'))),
     ...(isStateless
         ? { 'tasks/update': (params) => ofTask(params, () => seal({})) }
-        : { 'tasks/result': (params) => ofTask(params, () => ({ ...done(), _meta: { 'io.modelcontextprotocol/related-task': { taskId: params.taskId } } })) }),
+        : { 'tasks/result': (params, res, req, id) => ofTask(params, () => toldResult(res, id)) }),
 };
-function laterResult(params) {
+const related = () => ({ 'io.modelcontextprotocol/related-task': { taskId: task().taskId } });
+/** A stream that speaks of the task before anything else. */
+function tell(res, id) {
+    const say = (message) => res.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    say({ method: 'notifications/tasks/status', params: task('working') });
+    say({ method: 'notifications/message', params: { level: 'error', data: 'at it', _meta: related() } });
+    return { say, finish: (result) => res.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result })}\n\n`) };
+}
+// Whoever can be asked is asked first; its answer is in the result.
+let canAsk = false;
+function toldResult(res, id) {
+    const result = { ...done(), _meta: related() };
+    if (!canAsk) return result;
+    const { say, finish } = tell(res, id);
+    say({ id: 'q', method: 'elicitation/create', params: { message: 'go on?', requestedSchema: { type: 'object', properties: {} }, _meta: related() } });
+    waiting.set('q', (answer) => finish({ ...result, structuredContent: { answered: answer.result?._meta?.['io.modelcontextprotocol/related-task'].taskId === task().taskId } }));
+    return undefined;
+}
+function laterResult(params, res, id) {
+    if (params.arguments?.tells) return tell(res, id).finish({ task: task('working') });
     if (!isStateless) return params.task ? { task: task('working', params.arguments?.id) } : undefined;
     return params._meta['io.modelcontextprotocol/clientCapabilities'].extensions?.[TASKS] ? { resultType: 'task', ...task('working', params.arguments?.id) } : undefined;
 }
@@ -41,8 +65,22 @@ function subscribe(params, res, req) {
     subscribed.set(session, (subscribed.get(session) ?? new Set()).add(params.uri));
     return {};
 }
+// Of tasks only; whoever listens to anything else hears that it is not offered.
+function listen(params, res, req, id) {
+    const declares = params._meta['io.modelcontextprotocol/clientCapabilities'].extensions?.[TASKS];
+    const taskIds = params.notifications.taskIds?.filter((one) => one === task().taskId);
+    if (!taskIds) return { error: { code: -32601, message: 'not offered' } };
+    if (!declares) return { error: { code: -32021, message: 'tasks are not declared' } };
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    const _meta = { 'io.modelcontextprotocol/subscriptionId': id };
+    res.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { _meta, notifications: { taskIds } } })}\n\n`);
+    taskListens.set(res, _meta);
+    res.on('close', () => taskListens.delete(res));
+    return undefined;
+}
 const richMethods = !isRich ? {} : {
     ...taskMethods,
+    ...(isStateless && { 'subscriptions/listen': listen }),
     ...(!isStateless && {
         'resources/subscribe': subscribe,
         'resources/unsubscribe': (params, res, req) => (subscribed.get(req.headers['mcp-session-id'])?.delete(params.uri), {}),
@@ -56,12 +94,13 @@ const tool = (one) => ({
 });
 const methods = {
     initialize: (params, res) => {
+        canAsk = params.capabilities.elicitation !== undefined;
         res.setHeader('mcp-session-id', `s-${Math.random().toString(36).slice(2)}`);
         return { protocolVersion: params.protocolVersion, capabilities, serverInfo: { name, version: '1' } };
     },
     'server/discover': () => ({ ...seal({}, true), supportedVersions: ['2026-07-28'], capabilities }),
     'tools/list': () => seal({ tools: tools.map(tool) }, true),
-    'tools/call': (params) => (isRich && params.name === 'later' && laterResult(params)) || (tools.includes(params.name)
+    'tools/call': (params, res, req, id) => (isRich && params.name === 'later' && laterResult(params, res, id)) || (tools.includes(params.name)
         ? seal({
             content: [
                 { type: 'text', text: `${name}/${params.name}: ${params.arguments?.text ?? ''}` },
@@ -89,7 +128,8 @@ function answer(message, res) {
         res.writeHead(400, { 'content-type': 'application/json' });
         return res.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, error: { code: -32000, message: 'no session' } }));
     }
-    const result = method ? method(message.params ?? {}, res, res.req) : { error: { code: -32601, message: 'not offered' } };
+    const result = method ? method(message.params ?? {}, res, res.req, message.id) : { error: { code: -32601, message: 'not offered' } };
+    if (!result || result === res) return undefined; // it is a stream
     res.writeHead(200, { 'content-type': 'application/json' });
     return res.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...(result.error ? result : { result }) }));
 }
@@ -97,7 +137,7 @@ function answer(message, res) {
 function control(req, res, body) {
     if (req.method === 'GET') {
         res.writeHead(200, { 'content-type': 'application/json' });
-        return res.end(JSON.stringify(req.url === '/_subscribed' ? [...subscribed.values()].flatMap((uris) => [...uris]) : asked));
+        return res.end(JSON.stringify(req.url === '/_subscribed' ? [...subscribed.values()].flatMap((uris) => [...uris]) : { ...asked, held, taskListens: taskListens.size }));
     }
     if (req.url === '/_delay') delay = JSON.parse(body);
     if (req.url === '/_tools') {
@@ -108,6 +148,12 @@ function control(req, res, body) {
         for (const stream of streams)
             if (subscribed.get(stream.session)?.has(JSON.parse(body)))
                 stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri: JSON.parse(body) } })}\n\n`);
+    if (req.url === '/_task')
+        for (const [stream, _meta] of taskListens) {
+            const params = { ...task(JSON.parse(body)), result: done(), _meta: { ..._meta, kept: 1 } };
+            for (const taskId of [params.taskId, 'another task'])
+                stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tasks', params: { ...params, taskId } })}\n\n`);
+        }
     if (req.method === 'DELETE') asked = {};
     return res.writeHead(204).end();
 }
@@ -124,9 +170,14 @@ function handle(req, res, body) {
     }
     if (req.method !== 'POST') return res.writeHead(req.method === 'DELETE' ? 204 : 405).end();
     const message = JSON.parse(body);
-    if (message.id === undefined) return res.writeHead(202).end();
+    if (message.method === undefined) waiting.get(message.id)?.(message);
+    if (message.id === undefined || message.method === undefined) return res.writeHead(202).end();
     asked.connections = (asked.connections ?? 0) + 1; // messages that came, answered or not
-    if (delay < 0) return undefined;
+    if (delay < 0) {
+        held++;
+        res.on('close', () => held--);
+        return undefined;
+    }
     return setTimeout(() => answer(message, res), delay);
 }
 

@@ -227,6 +227,8 @@ static enum pgsql_outcome run_commit(const struct transaction *t, struct pgsql_c
                               .lease = c,
                               .deadline_ms = t->deadline_ms};
     struct pgsql_unit *u = db_postgres_unit_run(t->db, &call, e);
+    if (t->invalidates && (!u || u->outcome == PGSQL_LOST))
+        db_postgres_watch_doubt(pgsql_store_of(t->db->base.store));
     if (!u)
         return PGSQL_FAILED;
     if (u->outcome == PGSQL_OK)

@@ -59,7 +59,8 @@ struct pgsql_store {
     bool must_resolve;
     bool has_watcher, has_polled, is_stopping;
     pthread_t watcher;
-    int wake_fd; /* an eventfd: the watcher has something to do */
+    int wake_fd;                    /* an eventfd: the watcher has something to do */
+    _Atomic int64_t doubt_until_ms; /* db_postgres_watch_doubt */
 };
 
 /* Where to connect: what PQconnectStartParams takes. */
@@ -194,6 +195,10 @@ static inline struct pgsql_unit *pgsql_unit_take(struct list *units)
 bool db_postgres_watch_start(struct pgsql_store *s, struct err *e) must_use;
 void db_postgres_watch_stop(struct pgsql_store *s);
 void db_postgres_watch_resolve(struct pgsql_store *s); /* any thread: names may have moved */
+/* Any thread: nobody heard how a COMMIT of this node ended that others must hear of. Until the
+ * server has given it up, every look counts as a change: what is committed yet is no news of
+ * another's. */
+void db_postgres_watch_doubt(struct pgsql_store *s);
 
 /* ---- the adapter's functions ---- */
 

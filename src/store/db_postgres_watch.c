@@ -13,6 +13,7 @@ enum {
     FIRST_LOOK_MS = 2000,
     PRUNE_EVERY_MS = 10 * 60 * 1000,
     KEEP_MS = 60 * 60 * 1000, /* rows; a node away for longer drops its caches when it is back */
+    DOUBT_MS = 4 * PGSQL_STATEMENT_MS + PGSQL_GRACE_MS, /* COMMIT comes with three statements */
 };
 
 struct watch {
@@ -161,7 +162,8 @@ static void watch_turn(struct watch *w)
     pthread_mutex_lock(&w->s->lock);
     bool is_late = !was_known && w->s->has_polled;
     pthread_mutex_unlock(&w->s->lock);
-    if (!is_up || has_changed || is_late)
+    bool is_in_doubt = clock_mono_ms() < atomic_load(&w->s->doubt_until_ms);
+    if (!is_up || has_changed || is_late || is_in_doubt)
         atomic_fetch_add_explicit(&w->s->base.epoch, 1, memory_order_acq_rel);
     if (!is_up)
         watch_drop(w);
@@ -237,6 +239,11 @@ void db_postgres_watch_stop(struct pgsql_store *s)
         return;
     wake(s);
     pthread_join(s->watcher, NULL);
+}
+
+void db_postgres_watch_doubt(struct pgsql_store *s)
+{
+    atomic_store(&s->doubt_until_ms, clock_mono_ms() + DOUBT_MS);
 }
 
 void db_postgres_watch_resolve(struct pgsql_store *s)

@@ -74,9 +74,34 @@ static bool batch_run(struct lite_conn *c, struct lite_write *q)
     return (q->is_ok || control(c, &undo_batch, &e)) && control(c, &end_batch, &e);
 }
 
+static void others_poll(struct lite_writer *w)
+{
+    int64_t now = clock_mono_ms();
+    if (w == &w->store->writer[LITE_AUDIT] || now - w->polled_ms < LITE_POLL_MS)
+        return;
+    w->polled_ms = now;
+    int64_t version = db_sqlite_conn_int(&w->conn, &data_version);
+    if (version != w->data_version)
+        atomic_fetch_add_explicit(&w->store->base.epoch, 1, memory_order_acq_rel);
+    w->data_version = version;
+}
+
+/* While another process holds the lock, what it or a third has committed before is heard of still.
+ */
+static bool group_begin(struct lite_writer *w, struct err *e)
+{
+    int64_t until_ms = clock_mono_ms() + LITE_BUSY_MS;
+    while (!control(&w->conn, &begin_group, e)) {
+        if (!w->conn.is_busy || clock_mono_ms() >= until_ms)
+            return false;
+        others_poll(w);
+    }
+    return true;
+}
+
 static bool group_run(struct lite_writer *w, struct lite_write *group, struct err *e)
 {
-    if (!control(&w->conn, &begin_group, e))
+    if (!group_begin(w, e))
         return false;
     for (struct lite_write *q = group; q; q = q->next) {
         if (atomic_load(&q->is_abandoned)) {
@@ -134,18 +159,6 @@ static void group_handle(struct lite_writer *w, struct lite_write *group)
     }
 }
 
-static void others_poll(struct lite_writer *w)
-{
-    int64_t now = clock_mono_ms();
-    if (w == &w->store->writer[LITE_AUDIT] || now - w->polled_ms < LITE_POLL_MS)
-        return;
-    w->polled_ms = now;
-    int64_t version = db_sqlite_conn_int(&w->conn, &data_version);
-    if (version != w->data_version)
-        atomic_fetch_add_explicit(&w->store->base.epoch, 1, memory_order_acq_rel);
-    w->data_version = version;
-}
-
 /* All that is queued, or NULL after LITE_POLL_MS of silence; *is_end when stopping with an empty
  * queue. */
 static struct lite_write *group_take(struct lite_writer *w, bool *is_end)
@@ -188,6 +201,7 @@ bool db_sqlite_writer_start(struct lite_writer *w, struct lite_store *s, const c
     w->store = s;
     if (!db_sqlite_conn_open(&w->conn, path, LITE_WRITER, LITE_BUSY_MS, e))
         return false;
+    sqlite3_busy_timeout(w->conn.handle, LITE_POLL_MS); /* group_begin tries again */
     w->data_version = db_sqlite_conn_int(&w->conn, &data_version);
     w->polled_ms = clock_mono_ms();
     pthread_condattr_t attr;

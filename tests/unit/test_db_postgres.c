@@ -294,6 +294,50 @@ static void an_invalidation_reaches_the_other_nodes(unused_arg void **state)
     on_postgres(nodes_body);
 }
 
+/* Whoever waits leaves while COMMIT is under way: nobody hears that it succeeded, and the row of it
+ * is this node's own. */
+static void doubt_body(struct fixture *f)
+{
+    static const struct db_stmt hold = {
+        "hold",
+        "SELECT CAST(pg_advisory_lock(hashtext('tulle_invalidations'), hashtext(current_schema())) "
+        "AS TEXT)",
+        DB_READ, 0};
+    static const struct db_stmt waiting = {
+        "waiting",
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = "
+        "CAST(hashtext('tulle_invalidations') AS OID) AND objid = "
+        "CAST(hashtext(current_schema()) AS OID)",
+        DB_READ, 0};
+    struct run run = {.f = f, .arg = A_STR(STR("a")), .a = arena_new(LIMIT_BODY_SMALL)};
+    struct fiber *fiber = NULL;
+    struct db_rows r;
+    OK(f, db_run(f->db, f->a, &make, DB_NO_ARGS, NULL, &f->e));
+    struct db *other = db_attach(f->store, loop_self(), &f->e);
+    assert_non_null(other);
+    OK(f, db_one(other, f->a, &hold, DB_NO_ARGS, &r, &f->e));
+    OK(f, fiber_start(loop_self(), batch_fiber, &run, &fiber, &f->e));
+    while (!db_one(f->db, f->a, &waiting, DB_NO_ARGS, &r, &f->e))
+        OK(f, f->e.code == ERR_NOT_FOUND && fiber_sleep_until(clock_mono_ms() + 5, &f->e));
+    fiber_cancel(fiber);
+    run_wait(f, &run);
+    assert_true(!run.is_ok && run.e.code == ERR_CANCELLED);
+    arena_end(run.a);
+    db_detach(other); /* with its session ends its lock */
+    while (rows_now(f) == 0)
+        OK(f, fiber_sleep_until(clock_mono_ms() + 5, &f->e));
+    uint64_t epoch = db_epoch(f->store);
+    int64_t until = clock_mono_ms() + 3000;
+    while (db_epoch(f->store) == epoch && clock_mono_ms() < until)
+        OK(f, fiber_sleep_until(clock_mono_ms() + 5, &f->e));
+    assert_int_not_equal(db_epoch(f->store), epoch);
+}
+
+static void what_was_committed_unheard_invalidates_here_too(unused_arg void **state)
+{
+    on_postgres(doubt_body);
+}
+
 static void blocked_body(struct fixture *f)
 {
     /* A statement after the one that touched no row fails, too: the first is named. */
@@ -396,6 +440,7 @@ int main(void)
         cmocka_unit_test(answers_reach_the_right_waiter_when_others_give_up),
         cmocka_unit_test(a_transaction_whose_waiter_left_is_closed),
         cmocka_unit_test(an_invalidation_reaches_the_other_nodes),
+        cmocka_unit_test(what_was_committed_unheard_invalidates_here_too),
         cmocka_unit_test(the_first_statement_that_touched_no_row_is_named),
         cmocka_unit_test(a_deadlock_is_tried_again),
         cmocka_unit_test(text_that_postgresql_cannot_keep_is_refused),

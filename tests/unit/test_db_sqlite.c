@@ -207,6 +207,37 @@ static void the_epoch_moves_when_another_process_commits(unused_arg void **state
     with_store(others_body);
 }
 
+/* One change of another process, then its lock, for which our writer waits. */
+static void held_body(struct fixture *f)
+{
+    const struct db_adapter *adapter = f->store->adapter;
+    int left = 1;
+    struct fiber_wait all = {0};
+    struct writer w = {.f = f, .i = 1, .left = &left, .all = &all};
+    OK(f, db_run(f->db, f->a, &make, DB_NO_ARGS, NULL, &f->e));
+    struct db_script *script = adapter->script_open(f->store, false, &f->e);
+    assert_non_null(script);
+    OK(f, fiber_sleep_until(clock_mono_ms() + 1500, &f->e));
+    uint64_t before = db_epoch(f->store);
+    OK(f, adapter->script_exec(script, "INSERT INTO t (k) VALUES ('x'); BEGIN IMMEDIATE", &f->e));
+    OK(f, fiber_start(loop_self(), write_one, &w, NULL, &f->e));
+    int64_t until = clock_mono_ms() + 2500;
+    while (db_epoch(f->store) == before && clock_mono_ms() < until)
+        OK(f, fiber_sleep_until(clock_mono_ms() + 10, &f->e));
+    bool is_heard = db_epoch(f->store) != before;
+    OK(f, adapter->script_exec(script, "COMMIT", &f->e));
+    adapter->script_close(script);
+    OK(f, fiber_wait(&all, clock_mono_ms() + 20000, &f->e));
+    assert_true(is_heard && w.is_ok);
+}
+
+static void
+what_another_process_committed_is_heard_of_while_it_holds_the_lock(unused_arg void **state)
+{
+    ONLY_SQLITE();
+    with_store(held_body);
+}
+
 /* A connection of its own commits at once, without a wait of this fiber. */
 static void put_aside(struct fixture *f, const char *k)
 {
@@ -399,6 +430,7 @@ int main(void)
         cmocka_unit_test(batches_of_one_group_fail_alone),
         cmocka_unit_test(the_epoch_moves_with_invalidating_commits_only),
         cmocka_unit_test(the_epoch_moves_when_another_process_commits),
+        cmocka_unit_test(what_another_process_committed_is_heard_of_while_it_holds_the_lock),
         cmocka_unit_test(reads_see_one_moment_until_a_wait_or_a_new_epoch),
         cmocka_unit_test(a_heavy_list_ends_at_its_deadline),
         cmocka_unit_test(a_waiter_that_gave_up_harms_nobody),

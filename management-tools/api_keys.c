@@ -317,6 +317,17 @@ bool tool_api_key_update(struct tool_call *c, struct err *e)
            key_answer(c, key.id, NULL, e);
 }
 
+/* The old secret would have what the new one's proof gives, and whoever proved themselves otherwise
+ * may hold it. */
+static bool overlap_check(const struct api_key *key, const struct proof *proof, struct err *e)
+{
+    return str_is_absent(proof->org_id) || str_is_absent(key->proof_org_id) ||
+           str_eq(proof->by, key->proof) ||
+           err_set(e, ERR_UNPROCESSABLE,
+                   "arguments.overlap_minutes: the key was made in a sign-in by another provider "
+                   "than yours, so its old secret ends at once");
+}
+
 bool tool_api_key_rotate(struct tool_call *c, struct err *e)
 {
     int64_t now = clock_wall_ms(), minutes = jv_get_i64(c->arguments, "overlap_minutes", 0);
@@ -326,6 +337,8 @@ bool tool_api_key_rotate(struct tool_call *c, struct err *e)
     if (!key_find(c, false, &key, e) || !operators_check(c, key.user_id, e) || !within(c, &key, e))
         return false;
     const struct proof proof = proof_of(c, key.user_id);
+    if (minutes && !overlap_check(&key, &proof, e))
+        return false;
     key_text_make(&secret);
     struct api_key_rotation r = {.org_id = c->org_id,
                                  .id = key.id,

@@ -93,14 +93,13 @@ static struct oauth_grant *standing_find(const struct token_call *c, struct err 
     struct str resource;
     if (!wire_resource(c->form, &resource, e))
         return NULL;
-    struct str scope = wire_param(c->form, "scope");
-    struct str name = ARENA_JOIN(c->a, c->client->id, STR("\n"), resource, STR("\n"), scope);
-    if (str_is_absent(name)) {
-        err_set(e, ERR_UNAVAILABLE, "out of memory");
-        return NULL;
-    }
+    /* Digested: a client may say the same in as many ways as it likes, and at any length. */
+    struct str parts[] = {c->client->id, STR("\n"), resource, STR("\n"),
+                          wire_param(c->form, "scope")};
+    struct sha256 digest = hash_sha256_of(parts, ARRAY_LEN(parts));
     struct token_call call = *c;
-    const struct row_ask ask = {STR("standing"), name, standing_load, &call};
+    const struct row_ask ask = {
+        STR("standing"), {(const char *)digest.b, sizeof(digest.b)}, standing_load, &call};
     return row_cache_get(c->sv, c->a, &ask, e);
 }
 

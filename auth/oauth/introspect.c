@@ -4,7 +4,9 @@
 #include "auth/oauth/issue.h"
 #include "auth/oauth/resource_find.h"
 #include "auth/oauth/revoke.h"
+#include "auth/oauth/token.h"
 #include "auth/secret_text.h"
+#include "auth/token_check.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "core/row_cache.h"
@@ -22,7 +24,7 @@ struct told {
 /* A token, and who asks. */
 struct question {
     const struct oauth_client *client;
-    struct str hash;
+    struct str token, hash;
 };
 
 static void *access_load(struct services *sv, struct arena *keep, void *arg, bool *may_keep,
@@ -46,8 +48,8 @@ static void *access_load(struct services *sv, struct arena *keep, void *arg, boo
     return told;
 }
 
-/* Servers ask about one token with each of its requests. What is true of an active one stays so
- * until it expires, or authorization data changes: as long as this server itself takes it. */
+/* Servers ask about one token with each of its requests: what is told of it is kept until
+ * authorization data changes. It is active as long as this server itself takes it. */
 static bool access_tell(struct services *sv, struct arena *a, struct question *q, struct told *out,
                         struct err *e)
 {
@@ -59,8 +61,11 @@ static bool access_tell(struct services *sv, struct arena *a, struct question *q
     if (!told)
         return e->code == ERR_NOT_FOUND;
     *out = *told;
-    out->is_active = told->is_active && told->expires_at > clock_wall_ms();
-    return true;
+    if (!told->is_active)
+        return true;
+    const struct caller *caller;
+    out->is_active = token_check(sv, a, q->token, clock_wall_ms(), &caller, e);
+    return out->is_active || e->code == ERR_UNAUTHENTICATED;
 }
 
 static bool refresh_tell(struct services *sv, struct arena *a, struct str hash, struct told *out,
@@ -76,6 +81,24 @@ static bool refresh_tell(struct services *sv, struct arena *a, struct str hash, 
     out->created_at = t.created_at;
     out->expires_at = t.expires_at;
     return true;
+}
+
+/* A refresh token is active as long as the token endpoint would take it. */
+static bool refresh_judge(struct http_request *rq, const struct form *form,
+                          const struct oauth_client *client, struct told *t, struct err *e)
+{
+    const struct token_call call = {.rq = rq,
+                                    .sv = rq->context,
+                                    .a = rq->arena,
+                                    .form = form,
+                                    .client = client,
+                                    .now = clock_wall_ms()};
+    t->is_active = t->is_active && str_eq(t->grant.client_id, client->id);
+    if (!t->is_active ||
+        token_person_check(&call, t->grant.org_id, t->grant.user_id, &t->grant.proof, e))
+        return true;
+    t->is_active = false;
+    return e->code == ERR_INVALID_GRANT;
 }
 
 static void answer(struct http_request *rq, const struct oauth_client *client, const struct told *t)
@@ -121,9 +144,10 @@ static bool introspect(struct http_request *rq, const struct form *form, struct 
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     bool is_told = true;
     if (str_starts(token, STR(ACCESS_PREFIX)))
-        is_told = access_tell(sv, rq->arena, &(struct question){&client, hash}, &told, e);
+        is_told = access_tell(sv, rq->arena, &(struct question){&client, token, hash}, &told, e);
     else if (str_starts(token, STR(REFRESH_PREFIX)))
-        is_told = refresh_tell(sv, rq->arena, hash, &told, e);
+        is_told = refresh_tell(sv, rq->arena, hash, &told, e) &&
+                  refresh_judge(rq, form, &client, &told, e);
     if (!is_told)
         return false;
     told.is_active = told.is_active && str_eq(told.grant.client_id, client.id);

@@ -268,14 +268,17 @@ static bool client_update(struct http_request *rq, struct oauth_client *c, struc
     return true;
 }
 
+/* What nobody has used goes without making every worker forget what it knows: anybody may register
+ * and remove such clients all day. */
 static bool client_delete(struct http_request *rq, const struct oauth_client *c, struct err *e)
 {
     const struct services *sv = rq->context;
     bool is_public = str_is_absent(c->registration_hash);
-    bool is_gone = is_public ? oauth_clients_delete_unused(sv->db, rq->arena, c->id, e)
-                             : oauth_clients_delete(sv->db, rq->arena, c->id, e);
+    bool is_gone = oauth_clients_delete_unused(sv->db, rq->arena, c->id, e);
     if (!is_gone && is_public && e->code == ERR_NOT_FOUND)
         return err_set(e, ERR_FORBIDDEN, "people have consented to this client; they can end that");
+    if (!is_gone && e->code == ERR_NOT_FOUND)
+        is_gone = oauth_clients_delete(sv->db, rq->arena, c->id, e);
     struct wire_event event = {
         .method = "oauth_client_delete", .client_id = c->id, .name = c->name, .outcome = "ok"};
     if (!is_gone || !wire_audit(rq, &event, e))

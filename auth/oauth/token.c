@@ -20,6 +20,7 @@ static bool bad_code(struct err *e, const char *why)
 }
 
 struct person {
+    struct arena *a;
     struct str org_id, user_id;
 };
 
@@ -27,18 +28,20 @@ static void *person_load(struct services *sv, struct arena *keep, void *arg,
                          bool *may_keep unused_arg, struct err *e)
 {
     const struct person *p = arg;
-    struct caller *caller = arena_alloc(keep, sizeof(*caller));
-    if (caller)
-        return caller_build(sv, keep, p->org_id, p->user_id, NULL, caller, e) ? caller : NULL;
-    err_set(e, ERR_UNAVAILABLE, "out of memory");
-    return NULL;
+    struct caller caller;
+    if (!caller_build(sv, p->a, p->org_id, p->user_id, NULL, &caller, e))
+        return NULL;
+    bool *is_member = arena_alloc(keep, sizeof(*is_member));
+    if (!is_member)
+        err_set(e, ERR_UNAVAILABLE, "out of memory");
+    return is_member; /* that it is there says all */
 }
 
 /* ERR_NOT_FOUND: no member, or one who is disabled. */
 static bool person_find(const struct token_call *c, struct str org_id, struct str user_id,
                         struct err *e)
 {
-    struct person person = {org_id, user_id};
+    struct person person = {c->a, org_id, user_id};
     struct str name = ARENA_JOIN(c->a, org_id, STR(" "), user_id);
     const struct row_ask ask = {STR("member"), name, person_load, &person};
     if (str_is_absent(name))

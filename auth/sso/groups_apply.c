@@ -93,6 +93,19 @@ static bool group_roles_take(struct services *sv, struct arena *a, const struct 
     return true;
 }
 
+/* A group that a name of the provider is mapped to. Nobody becomes an owner by what a provider says
+ * that an administrator configured last. */
+static bool mapped_take(struct services *sv, struct arena *a, const struct groups_said *said,
+                        struct str id, struct collected *c, struct err *e)
+{
+    struct group group = {0};
+    if (!said->is_owners && !groups_get(sv->db, a, said->org_id, id, &group, e))
+        return e->code == ERR_NOT_FOUND;
+    if (said->is_owners || !str_list_has(group.roles, STR("owner")))
+        group_take(c, id);
+    return true;
+}
+
 static bool collect(struct services *sv, struct arena *a, const struct groups_said *said,
                     struct collected *c, struct err *e)
 {
@@ -105,8 +118,8 @@ static bool collect(struct services *sv, struct arena *a, const struct groups_sa
     if (!c->group_ids)
         return no_memory(e);
     for (size_t i = 0; i < n; i++)
-        if (is_said(said, names[i].name))
-            group_take(c, names[i].group_id);
+        if (is_said(said, names[i].name) && !mapped_take(sv, a, said, names[i].group_id, c, e))
+            return false;
     return group_roles_take(sv, a, said, c, e);
 }
 

@@ -8,6 +8,7 @@
 struct groups_said {
     struct str org_id, user_id;
     struct str provider_id;   /* idp_ */
+    bool is_owners;           /* an owner configured it last: it names owners, too */
     const struct str *groups; /* as the provider names them */
     size_t n_groups;
     struct str group_roles; /* the provider's JSON object: its name of a group -> role, or an array

@@ -371,8 +371,10 @@ static bool groups_take(struct http_request *rq, const struct identity *i, struc
                                .n_groups = i->n_groups};
     if (!i->has_groups || str_is_absent(i->org_id))
         return true;
-    return sso_providers_get(sv->db, rq->arena, i->provider_id, &provider, e) &&
-           group_roles_read(rq->arena, provider.config, &said.group_roles, e) &&
+    if (!sso_providers_get(sv->db, rq->arena, i->provider_id, &provider, e))
+        return false;
+    said.is_owners = provider.is_owners;
+    return group_roles_read(rq->arena, provider.config, &said.group_roles, e) &&
            groups_apply(sv, &said, e);
 }
 

@@ -263,7 +263,8 @@ static bool entry_keep(struct services *sv, struct arena *a, const struct entry 
     if (en->secret.n > 0 &&
         !provider_secret_seal(sv, a, STR_NONE, p.id, en->secret, &p.sealed_secret, e))
         return false;
-    return before ? sso_providers_update(sv->db, a, &p, 0, e) : sso_providers_insert(sv->db, a, &p, e);
+    return before ? sso_providers_update(sv->db, a, &p, 0, e)
+                  : sso_providers_insert(sv->db, a, &p, e);
 }
 
 static const struct sso_provider *slot_find(const struct sso_provider *list, size_t n,

@@ -84,13 +84,14 @@ static bool owners_proved(struct http_request *rq, bool *out, struct err *e)
 }
 
 /* Who was proved by an organization's provider stays within it; and a sign-in that is good for no
- * owner leaves no way in behind that would be, should this person become one. */
+ * owner leaves no way in behind that would be, should this person become one and an owner confirm
+ * that provider. */
 static bool may_link(const struct http_request *rq, const struct sso_provider *p,
                      bool is_owners_proof)
 {
     struct str proof_org = page_person(rq)->session.proof_org_id;
     struct str org = page_person(rq)->caller.org_id;
-    if (!p->is_enabled || (p->is_owners && !is_owners_proof) ||
+    if (!p->is_enabled || !is_owners_proof ||
         (!str_is_absent(proof_org) && !str_eq(p->org_id, proof_org)))
         return false;
     return str_is_absent(p->org_id) || str_eq(p->org_id, org);

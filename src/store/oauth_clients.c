@@ -66,9 +66,12 @@ static const struct db_stmt client_change = {
 static const struct db_stmt client_delete = {"oauth_client_delete",
                                              "DELETE FROM oauth_clients WHERE id = $1", DB_WRITE,
                                              DB_DURABLE | DB_INVALIDATES};
+#define UNUSED                                                                                     \
+    "consented_at IS NULL AND NOT EXISTS (SELECT 1 FROM oauth_grants g WHERE g.client_id = "       \
+    "oauth_clients.id)"
 static const struct db_stmt client_delete_unused = {
-    "oauth_client_delete_unused",
-    "DELETE FROM oauth_clients WHERE id = $1 AND consented_at IS NULL", DB_WRITE, DB_DURABLE};
+    "oauth_client_delete_unused", "DELETE FROM oauth_clients WHERE id = $1 AND " UNUSED, DB_WRITE,
+    DB_DURABLE};
 static const struct db_stmt clients_unused = {
     "oauth_clients_unused",
     "SELECT count(*) FROM oauth_clients WHERE consented_at IS NULL "
@@ -76,8 +79,7 @@ static const struct db_stmt clients_unused = {
     DB_READ, 0};
 static const struct db_stmt clients_purge = {
     "oauth_clients_purge",
-    "DELETE FROM oauth_clients WHERE consented_at IS NULL AND created_at < $1 AND org_id IS NULL",
-    DB_WRITE, 0};
+    "DELETE FROM oauth_clients WHERE created_at < $1 AND org_id IS NULL AND " UNUSED, DB_WRITE, 0};
 static const struct db_stmt clients_purge_idle = {
     "oauth_clients_purge_idle",
     "DELETE FROM oauth_clients WHERE org_id IS NULL AND updated_at < $1 AND (consented_at IS NULL "

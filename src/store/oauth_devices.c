@@ -130,6 +130,7 @@ bool oauth_devices_redeem(struct db *db, struct arena *a, const struct oauth_dev
     db_batch_init(&b, a);
     db_batch_add(&b, &device_take, DB_ARGS(A_STR(d->hash), A_INT(p->now)));
     oauth_tokens_add_first(&b, &as_code, STR("device"), p);
+    oauth_grants_add_consented(&b, d->client_id, p->now);
     if (db_batch_run(db, &b, NULL, e))
         return true;
     return rows_is_no_row(e) ? err_set(e, ERR_NOT_FOUND, "not found") : false;

@@ -167,6 +167,11 @@ bool oauth_consents_get(struct db *db, struct arena *a, const struct oauth_conse
     return true;
 }
 
+void oauth_grants_add_consented(struct db_batch *b, struct str client_id, int64_t now)
+{
+    db_batch_add(b, &client_consented, DB_ARGS(A_STR(client_id), A_INT(now)));
+}
+
 bool oauth_codes_insert(struct db *db, struct arena *a, const struct oauth_code *c,
                         struct str redirect_host, struct err *e)
 {
@@ -185,7 +190,7 @@ bool oauth_codes_insert(struct db *db, struct arena *a, const struct oauth_code 
                      DB_ARGS(A_STR(c->org_id), A_STR(c->user_id), A_STR(c->client_id),
                              A_STR(c->resource), A_STR(redirect_host), A_STR(c->scope),
                              A_INT(c->created_at)));
-    db_batch_add(&b, &client_consented, DB_ARGS(A_STR(c->client_id), A_INT(c->created_at)));
+    oauth_grants_add_consented(&b, c->client_id, c->created_at);
     return db_batch_run(db, &b, NULL, e);
 }
 

@@ -33,6 +33,9 @@ bool oauth_grants_end(struct db *db, struct arena *a, struct str id, int64_t now
 /* Adds to a batch: every grant and unused code of a person ends. Invalidates. */
 void oauth_grants_add_end_of_user(struct db_batch *b, struct str user_id, int64_t now);
 
+/* Adds to a batch: somebody has consented to the client, which stays from now on. */
+void oauth_grants_add_consented(struct db_batch *b, struct str client_id, int64_t now);
+
 struct oauth_consent {
     struct str org_id, user_id, client_id, resource, redirect_host, scope;
 };

@@ -8,6 +8,7 @@ import { until } from './lib/children.mjs';
 import { rpc } from './lib/http.mjs';
 import { Dns } from './lib/dns.mjs';
 import { guard } from './lib/secrets.mjs';
+import { sql } from './lib/store.mjs';
 import { LyingProvider, Traveller } from './lib/sso.mjs';
 
 const secret = guard('c1ient-secret-of-groups', 'client secret of a provider');
@@ -188,8 +189,8 @@ test('a provider\'s groups are the organization\'s as it maps them; those by han
 test('[233] an administrator who decides what a provider says becomes no owner by it', async () => {
     const { cem } = people;
     const email = 'olga@example.test';
-    const arrive = async () => {
-        provider.plan = { claims: { sub: 'olga', email } };
+    const arrive = async (more = {}) => {
+        provider.plan = { claims: { sub: 'olga', email, ...more } };
         const browser = new Traveller(`http://localhost:${tulle.port}`);
         const page = await browser.travel(provider, idp.id);
         return { browser, page };
@@ -210,17 +211,32 @@ test('[233] an administrator who decides what a provider says becomes no owner b
     assert.equal(await vouches({ enforced: false, client_secret: secret }, cem), false);
     await refuse('ORGANIZATION_POLICY_UPDATE', { require_sso: true, provider_id: idp.id }, 422, cem);
     assert.equal((await act(browser)).status, 200, 'for members nothing changes');
+    const mappings = ['corp-owners', 'corp-members'].map((name) => ({ provider_id: idp.id, name }));
+    const owners = (await use('ORGANIZATION_GROUP_CREATE', { name: 'Owners of Corp', roles: ['owner'], mappings: mappings.slice(0, 1) })).item;
+    const members = (await use('ORGANIZATION_GROUP_CREATE', { name: 'Members of Corp', mappings: mappings.slice(1) })).item;
+    const groups = mappings.map(({ name }) => name);
+    const { user } = await browser.session();
+    await arrive({ groups });
+    const groupsNow = async () => (await use('ORGANIZATION_GROUP_LIST', { user_id: user.id })).items.map(({ name }) => name).sort();
+    assert.deepEqual(await groupsNow(), ['Members of Corp'], 'and whom it calls an owner becomes none');
+    assert.equal(await vouches({ enabled: true }), true);
+    await arrive({ groups });
+    assert.deepEqual(await groupsNow(), ['Members of Corp', 'Owners of Corp']);
+    for (const group_id of [owners.id, members.id]) await use('ORGANIZATION_GROUP_DELETE', { group_id });
+    assert.equal(await vouches({ client_secret: secret }, cem), false);
     // What it leaves behind is no more than it is: keys, and ways to sign in.
     const made = await act(browser, 'API_KEY_CREATE', { name: 'of a member' });
     const key = guard(JSON.parse(made.text).key, 'API key');
     assert.equal(await statusOf('ORGANIZATION_GET', {}, { key }), 200);
     const rotated = await use('API_KEY_CREATE', { name: 'by that key' }, { key });
     const { item: second } = await use('ORGANIZATION_SSO_CREATE', { type: 'oidc', name: 'Second', issuer: provider.issuer, client_id: 'tulle', client_secret: secret });
-    const link = async (from) => {
+    const { item: third } = await use('ORGANIZATION_SSO_CREATE', { type: 'oidc', name: 'Third', issuer: provider.issuer, client_id: 'tulle', client_secret: secret }, cem);
+    const link = async (from, { id } = second) => {
         const { csrf_token } = await from.session();
-        return (await from.request('/account/identities', { method: 'POST', body: new URLSearchParams({ csrf_token, provider_id: second.id }).toString() })).status;
+        return (await from.request('/account/identities', { method: 'POST', body: new URLSearchParams({ csrf_token, provider_id: id }).toString() })).status;
     };
-    assert.equal(await link(browser), 403, 'no way in that counts for owners by one that does not');
+    for (const one of [second, third, idp]) assert.equal(await link(browser, one), 403, 'no way in that counts for owners, or may one day, by one that does not');
+    await use('ORGANIZATION_SSO_DELETE', { provider_id: third.id });
     assert.ok(!(await browser.request('/account/identities')).html.includes(second.id));
     await use('ORGANIZATION_MEMBER_UPDATE_ROLE', { email, role: 'owner' });
     for (const one of [key, rotated.key]) assert.equal(await statusOf('ORGANIZATION_GET', {}, { key: one }), 401, 'an owner now');
@@ -232,6 +248,16 @@ test('[233] an administrator who decides what a provider says becomes no owner b
     assert.equal(await vouches({ enabled: true }), true, 'an owner confirms it');
     assert.equal((await act(browser)).status, 200);
     for (const one of [key, rotated.key]) assert.equal(await statusOf('ORGANIZATION_GET', {}, { key: one }), 200);
+    // A secret that another sign-in left behind does not live on by this one's proof.
+    sql(tulle, `UPDATE api_keys SET proof = '${second.id}' WHERE id = '${rotated.item.id}'`);
+    const rotate = async (overlap_minutes) => act(browser, 'API_KEY_ROTATE', { key_id: rotated.item.id, overlap_minutes });
+    assert.equal((await rotate(10)).status, 422);
+    for (const minutes of [0, 10]) {
+        const { status, text } = await rotate(minutes);
+        assert.equal(status, 200, text);
+        guard(JSON.parse(text).key, 'API key');
+    }
+    assert.equal(await statusOf('ORGANIZATION_GET', {}, { key: rotated.key }), 401);
     assert.equal(await link(browser), 200);
     await use('ORGANIZATION_SSO_DELETE', { provider_id: second.id });
     assert.equal((await arrive()).page.status, 303);

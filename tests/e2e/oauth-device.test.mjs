@@ -74,6 +74,30 @@ test('asking, typing, allowing, polling: a token', async () => {
     assert.equal(items.find(({ client_name }) => client_name === 'A television')?.redirect_host, 'device');
 });
 
+test('a program that was allowed so is one that people use: nobody who knows what it says of itself removes it, nor does a day', async () => {
+    const metadata = { client_name: 'A fridge', redirect_uris: ['http://127.0.0.1:7777/fridge'], token_endpoint_auth_method: 'none' };
+    const fridge = await makeClient(tulle, metadata);
+    const asked = await ask({ client_id: fridge.client_id });
+    await type(asked.user_code);
+    assert.equal((await answer('allow')).status, 200);
+    clock.advance(6);
+    const { status, body, text } = await poll(asked.device_code, fridge);
+    assert.equal(status, 200, text);
+    guard(body.access_token, 'access token');
+    guard(body.refresh_token, 'refresh token');
+    const stranger = await makeClient(tulle, metadata);
+    assert.equal(stranger.client_id, fridge.client_id);
+    const removed = await send(stranger.registration_client_uri, { method: 'DELETE', key: stranger.registration_access_token });
+    assert.equal(removed.status, 403, removed.text);
+    clock.advance(25 * 60 * 60);
+    await makeClient(tulle, { client_name: 'One more' });
+    const again = await form(`${tulle.url}/oauth/token`, { grant_type: 'refresh_token', client_id: fridge.client_id, refresh_token: body.refresh_token });
+    assert.equal(again.status, 200, again.text);
+    guard(again.body.access_token, 'access token');
+    guard(again.body.refresh_token, 'refresh token');
+    [browser, client] = [await signedIn(tulle, org), await makeClient(tulle, { client_name: 'A television' })];
+});
+
 test('[114] polling too fast: slow_down, and the interval grows', async () => {
     const { device_code } = await ask();
     await assertPoll(device_code, 'slow_down');

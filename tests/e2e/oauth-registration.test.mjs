@@ -2,7 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { send } from './lib/http.mjs';
-import { makeClient, refresh, register } from './lib/oauth.mjs';
+import { makeClient, makeOwner, refresh, register } from './lib/oauth.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
 let tulle, issuer;
@@ -89,6 +89,27 @@ test('[129 130] a registration is managed with its own token alone; a shared one
     assert.equal((await send(url, { method: 'GET', ...auth(one.registration_access_token) })).status, 401);
     const dead = await refresh(tulle, one, 'x', { client_secret: one.client_secret });
     assert.equal(`${dead.status} ${dead.body.error}`, '401 invalid_client');
+});
+
+test('whoever registers and removes programs makes nobody forget anything', async () => {
+    const one = await startTulle({ env: { WORKERS: '1' } });
+    try {
+        const org = await makeOwner(one, 'acme');
+        const misses = async () => Number(/^tulle_cache_misses_total (\d+)/m.exec(await one.metrics())[1]);
+        const look = () => one.use('ORGANIZATION_LIST', {}, org);
+        await new Promise((resolve) => setTimeout(resolve, 1200)); // what the command line wrote is heard of
+        await look();
+        const before = await misses();
+        for (let i = 0; i < 3; i++) {
+            const made = await makeClient(one, { token_endpoint_auth_method: 'client_secret_post', redirect_uris: ['https://e.example/cb'] });
+            const gone = await send(`${one.url}/oauth/register/${made.client_id}`, { method: 'DELETE', headers: { authorization: `Bearer ${made.registration_access_token}` } });
+            assert.equal(gone.status, 204, gone.text);
+            await look();
+        }
+        assert.equal(await misses(), before);
+    } finally {
+        await one.end();
+    }
 });
 
 test('[128] registrations that nobody uses are bounded; a known client still comes through', async () => {

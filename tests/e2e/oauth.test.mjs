@@ -451,7 +451,13 @@ test('[152-154 156] introspection: for clients with a secret, about their own to
         const { status, text, headers } = await form(url, { ...me, token });
         assert.deepEqual([status, text, headers['cache-control']], [200, '{"active":false}', 'no-store'], what);
     }
-    assert.equal((await form(url, { ...me, token: next.access_token })).body.active, true);
+    const isActive = async (token = next.access_token) => (await form(url, { ...me, token })).body.active;
+    assert.deepEqual([await isActive(), await isActive(next.refresh_token)], [true, true]);
+    await tulle.use('ORGANIZATION_POLICY_UPDATE', { require_two_factor: true }, org);
+    assert.equal((await list(connection.mcp, next.access_token)).status, 401);
+    assert.deepEqual([await isActive(), await isActive(next.refresh_token)], [false, false], 'what is not taken here is said to nobody to be good');
+    await tulle.use('ORGANIZATION_POLICY_UPDATE', { require_two_factor: false }, org);
+    assert.equal(await isActive(), true);
 });
 
 test('[247 248] what is no access token is refused as a bearer', async () => {

@@ -295,7 +295,9 @@ bool aggregate_parts_open(struct aggregate *g, const struct listen_wanted *wante
 struct str *aggregate_parts_honoured(struct aggregate *g, struct str given,
                                      const struct aggregate_parts *parts, size_t *n)
 {
-    struct str *list = arena_alloc(g->p.a, (LIMIT_LISTEN_URIS + 1) * sizeof(*list));
+    /* None are the rule, and the request's memory stays as long as the stream. */
+    size_t room = str_is_absent(given) ? 1 : LIMIT_LISTEN_URIS;
+    struct str *list = arena_alloc(g->p.a, room * sizeof(*list));
     struct jiter it;
     *n = 0;
     if (!list || str_is_absent(given))

@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "store/db_sqlite.h"
 
-enum { SLOTS = 2 * LIMIT_DB_STATEMENTS, PARAMS_MAX = 64, PROGRESS_STEPS = 1000, FIRST_ROWS = 4 };
+/* FIRST_ROWS: most look-ups find one, and what they fill may be kept long. */
+enum { SLOTS = 2 * LIMIT_DB_STATEMENTS, PARAMS_MAX = 64, PROGRESS_STEPS = 1000, FIRST_ROWS = 1 };
 
 struct lite_prepared {
     const char *sql; /* the statement's own text: the key by address, checked by content */

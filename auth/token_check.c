@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "core/row_cache.h"
 #include "crypto/hash.h"
 #include "io/fiber.h"
 #include "log/metrics.h"
@@ -22,12 +23,10 @@
 
 enum { TOUCH_EVERY_MS = 60 * 1000 };
 
-/* One known token. The map holds one reference and each running request another; all on one thread.
- */
+/* One known token. */
 struct token_entry {
     struct arena *keep; /* holds the caller's strings */
     struct caller caller;
-    int refs;
     int64_t touched_at;
     int64_t good_until; /* of a foreign one: to be looked at again then, ms; 0: whenever the store's
                            truth changes */
@@ -42,19 +41,9 @@ struct token_shown {
 };
 
 struct token_cache {
-    struct map *by_digest;
-    struct map *shown; /* digest -> struct token_shown; outlives what by_digest forgets */
-    uint64_t epoch;
+    struct row_cache *entries; /* by digest */
+    struct map *shown;         /* digest -> struct token_shown; outlives what entries forgets */
 };
-
-static void entry_release(void *arg)
-{
-    struct token_entry *entry = arg;
-    if (--entry->refs == 0) {
-        arena_end(entry->keep);
-        free(entry);
-    }
-}
 
 static void shown_free(void *arg)
 {
@@ -69,9 +58,9 @@ struct token_cache *token_cache_new(void)
     struct token_cache *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
-    c->by_digest = map_new();
+    c->entries = row_cache_new();
     c->shown = map_new();
-    if (c->by_digest && c->shown)
+    if (c->entries && c->shown)
         return c;
     token_cache_free(c);
     return NULL;
@@ -81,23 +70,9 @@ void token_cache_free(struct token_cache *c)
 {
     if (!c)
         return;
-    map_free(c->by_digest, entry_release);
+    row_cache_free(c->entries);
     map_free(c->shown, shown_free);
     free(c);
-}
-
-static bool release_each(struct str key unused_arg, void *value, void *arg unused_arg)
-{
-    entry_release(value);
-    return true;
-}
-
-static void cache_refresh(struct token_cache *c, uint64_t epoch)
-{
-    if (c->epoch == epoch && map_count(c->by_digest) < LIMIT_CACHE_ENTRIES)
-        return;
-    map_each(c->by_digest, release_each, NULL);
-    c->epoch = epoch;
 }
 
 /* last_used_at is worth one write a minute; nobody waits for it. */
@@ -206,6 +181,8 @@ struct token_asked {
     enum token_kind kind;
     struct str digest;
     const struct foreign_shown *shown; /* of TOKEN_FOREIGN; NULL: as it was shown before */
+    int64_t now;                       /* ms */
+    bool was_unknown;                  /* result */
 };
 
 static bool entry_build(struct services *sv, const struct token_asked *asked,
@@ -221,69 +198,47 @@ static bool entry_build(struct services *sv, const struct token_asked *asked,
                : key_build(sv, entry->keep, str_c(hash_hex), now, &entry->caller, e);
 }
 
-static struct token_entry *entry_new(struct services *sv, const struct token_asked *asked,
-                                     int64_t now, struct err *e)
+static void *entry_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
-    struct token_entry *entry = calloc(1, sizeof(*entry));
-    struct arena *keep = arena_new((size_t)1024 * 1024);
-    if (!entry || !keep) {
-        free(entry);
-        arena_end(keep);
+    struct token_asked *asked = arg;
+    struct token_entry *entry = arena_alloc(row->keep, sizeof(*entry));
+    asked->was_unknown = true;
+    if (!entry) {
         err_set(e, ERR_UNAVAILABLE, "out of memory");
         return NULL;
     }
-    entry->keep = keep;
-    entry->refs = 1;
-    /* The epoch is read before the rows: a change in between makes this entry be dropped, never be
-     * kept too long. */
-    uint64_t epoch = sv->tokens->epoch;
-    void *old = NULL;
-    if (!entry_build(sv, asked, entry, now, e)) {
-        entry_release(entry);
+    entry->keep = row->keep;
+    if (!entry_build(sv, asked, entry, asked->now, e))
         return NULL;
-    }
     memcpy(entry->caller.token_digest, asked->digest.p, sizeof(entry->caller.token_digest));
-    if (epoch == sv->tokens->epoch && epoch == db_epoch(db_store_of(sv->db)) &&
-        map_set(sv->tokens->by_digest, asked->digest, entry, &old)) {
-        entry->refs++;
-        if (old)
-            entry_release(old);
-    }
-    return entry; /* the caller of this function holds one reference */
-}
-
-/* What is known, and held for the caller of this function; NULL: nothing. */
-static struct token_entry *entry_known(struct token_cache *c, struct str digest, int64_t now)
-{
-    struct token_entry *entry = map_get(c->by_digest, digest);
-    if (entry && entry->good_until && entry->good_until <= now) {
-        entry_release(map_take(c->by_digest, digest));
-        entry = NULL;
-    }
-    if (entry)
-        entry->refs++;
     return entry;
 }
 
-static bool digest_check(struct services *sv, struct arena *a, const struct token_asked *asked,
-                         int64_t now, const struct caller **out, struct err *e)
+/* Held until the arena ends. */
+static struct token_entry *entry_find(struct services *sv, struct arena *a,
+                                      struct token_asked *asked, struct err *e)
 {
-    cache_refresh(sv->tokens, db_epoch(db_store_of(sv->db)));
+    struct row_cache *c = sv->tokens->entries;
+    const struct row_ask ask = {STR_NONE, asked->digest, entry_load, asked};
+    struct token_entry *entry = row_cache_get(c, sv, a, &ask, e);
+    if (entry && !asked->was_unknown && entry->good_until && entry->good_until <= asked->now) {
+        row_cache_drop(c, asked->digest);
+        entry = row_cache_get(c, sv, a, &ask, e);
+    }
+    metric_add(asked->was_unknown ? M_CACHE_MISSES : M_CACHE_HITS, 1);
+    return entry;
+}
 
-    struct token_entry *entry = entry_known(sv->tokens, asked->digest, now);
-    metric_add(entry ? M_CACHE_HITS : M_CACHE_MISSES, 1);
-    if (!entry)
-        entry = entry_new(sv, asked, now, e);
+static bool digest_check(struct services *sv, struct arena *a, struct token_asked *asked,
+                         const struct caller **out, struct err *e)
+{
+    struct token_entry *entry = entry_find(sv, a, asked, e);
     if (!entry)
         return false;
-    if (!arena_on_end(a, entry_release, entry)) {
-        entry_release(entry);
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    }
-    if (entry->caller.expires_at && entry->caller.expires_at <= now)
+    if (entry->caller.expires_at && entry->caller.expires_at <= asked->now)
         return refused(e, "expired access token or API key");
     if (!str_is_absent(entry->caller.key_id))
-        entry_touch(sv, entry, now);
+        entry_touch(sv, entry, asked->now);
     *out = &entry->caller;
     return true;
 }
@@ -301,8 +256,9 @@ bool token_check(struct services *sv, struct arena *a, struct str bearer, int64_
     struct sha256 digest = hash_sha256(bearer);
     struct token_asked asked = {.kind = str_starts(bearer, STR(ACCESS_PREFIX)) ? TOKEN_ACCESS
                                                                                : TOKEN_KEY,
-                                .digest = digest_text(&digest)};
-    return digest_check(sv, a, &asked, now, out, e);
+                                .digest = digest_text(&digest),
+                                .now = now};
+    return digest_check(sv, a, &asked, out, e);
 }
 
 /* ---- tokens of other authorization servers ---- */
@@ -362,8 +318,8 @@ bool token_check_at(struct services *sv, struct arena *a, const struct foreign_s
     struct str parts[] = {STR("foreign "), shown->path, STR(" "), shown->token};
     struct sha256 digest = hash_sha256_of(parts, ARRAY_LEN(parts));
     struct token_asked asked = {
-        .kind = TOKEN_FOREIGN, .digest = digest_text(&digest), .shown = shown};
-    if (!digest_check(sv, a, &asked, now, out, e))
+        .kind = TOKEN_FOREIGN, .digest = digest_text(&digest), .shown = shown, .now = now};
+    if (!digest_check(sv, a, &asked, out, e))
         return false;
     shown_keep(sv->tokens, asked.digest, shown, now);
     return true;
@@ -374,9 +330,10 @@ bool token_check_again(struct services *sv, struct arena *a, const struct caller
 {
     struct token_asked asked = {
         .kind = str_is_absent(before->client_id) ? TOKEN_KEY : TOKEN_ACCESS,
-        .digest = {(const char *)before->token_digest, sizeof(before->token_digest)}};
+        .digest = {(const char *)before->token_digest, sizeof(before->token_digest)},
+        .now = now};
     if (!id_is(before->client_id, "iss"))
-        return digest_check(sv, a, &asked, now, out, e);
+        return digest_check(sv, a, &asked, out, e);
     const struct token_shown *t = map_get(sv->tokens->shown, asked.digest);
     if (!t)
         return refused(e, "how the foreign token was shown is not known any more");
@@ -387,7 +344,7 @@ bool token_check_again(struct services *sv, struct arena *a, const struct caller
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     asked.kind = TOKEN_FOREIGN;
     asked.shown = &shown;
-    if (digest_check(sv, a, &asked, now, out, e))
+    if (digest_check(sv, a, &asked, out, e))
         return true;
     /* What its scope stood for is gone: nothing holds any more, as with a token that is. */
     return e->code == ERR_INSUFFICIENT_SCOPE ? refused(e, "its scope is not enough any more")

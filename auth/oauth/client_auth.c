@@ -89,27 +89,27 @@ static bool claim_read(struct http_request *rq, const struct form *form, struct 
     return !str_is_absent(client_id) || wrong(e);
 }
 
-static void *client_load(struct services *sv, struct arena *keep, void *arg, bool *may_keep,
-                         struct err *e)
+static void *client_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
     const struct str *id = arg;
-    struct oauth_client *client = arena_alloc(keep, sizeof(*client));
+    struct oauth_client *client = arena_alloc(row->keep, sizeof(*client));
     if (!client) {
         err_set(e, ERR_UNAVAILABLE, "out of memory");
         return NULL;
     }
-    if (!oauth_clients_get(sv->db, keep, *id, client, e))
+    if (!oauth_clients_get(sv->db, row->keep, *id, client, e))
         return NULL;
     /* What anybody may register and change does not make every worker forget what it knows. */
-    *may_keep = !str_is_absent(client->org_id);
+    row->may_keep = !str_is_absent(client->org_id);
     return client;
 }
 
 static bool client_find(struct http_request *rq, struct str id, struct oauth_client *out,
                         struct err *e)
 {
+    struct services *sv = rq->context;
     const struct row_ask ask = {STR("client"), id, client_load, &id};
-    const struct oauth_client *client = row_cache_get(rq->context, rq->arena, &ask, e);
+    const struct oauth_client *client = row_cache_get(sv->rows, sv, rq->arena, &ask, e);
     if (client)
         *out = *client;
     return client != NULL;

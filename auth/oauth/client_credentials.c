@@ -62,9 +62,10 @@ static bool standing_check(const struct token_call *c, struct oauth_grant *g, st
            err_set(e, ERR_INVALID_SCOPE, "none of these scopes is for this resource");
 }
 
-static void *standing_load(struct services *sv unused_arg, struct arena *keep, void *arg,
-                           bool *may_keep unused_arg, struct err *e)
+static void *standing_load(struct services *sv unused_arg, struct row *row, void *arg,
+                           struct err *e)
 {
+    struct arena *keep = row->keep;
     const struct token_call *c = arg;
     struct oauth_grant found = {.org_id = c->client->org_id,
                                 .user_id = c->client->service_account_id,
@@ -100,7 +101,7 @@ static struct oauth_grant *standing_find(const struct token_call *c, struct err 
     struct token_call call = *c;
     const struct row_ask ask = {
         STR("standing"), {(const char *)digest.b, sizeof(digest.b)}, standing_load, &call};
-    return row_cache_get(c->sv, c->a, &ask, e);
+    return row_cache_get(c->sv->rows, c->sv, c->a, &ask, e);
 }
 
 bool token_client_credentials(const struct token_call *c, struct issued *out, struct err *e)

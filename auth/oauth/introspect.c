@@ -27,9 +27,9 @@ struct question {
     struct str token, hash;
 };
 
-static void *access_load(struct services *sv, struct arena *keep, void *arg, bool *may_keep,
-                         struct err *e)
+static void *access_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
+    struct arena *keep = row->keep;
     const struct question *q = arg;
     struct oauth_access t;
     struct told *told = arena_alloc(keep, sizeof(*told));
@@ -40,7 +40,7 @@ static void *access_load(struct services *sv, struct arena *keep, void *arg, boo
     if (!oauth_tokens_access_get(sv->db, keep, q->hash, clock_wall_ms(), &t, e) ||
         !oauth_grants_get(sv->db, keep, t.grant_id, &told->grant, e))
         return NULL;
-    told->is_active = *may_keep = str_eq(told->grant.client_id, q->client->id);
+    told->is_active = row->may_keep = str_eq(told->grant.client_id, q->client->id);
     told->type = "Bearer";
     told->scope = t.scope;
     told->created_at = t.created_at;
@@ -57,7 +57,7 @@ static bool access_tell(struct services *sv, struct arena *a, struct question *q
     const struct row_ask ask = {STR("introspected"), name, access_load, q};
     if (str_is_absent(name))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    const struct told *told = row_cache_get(sv, a, &ask, e);
+    const struct told *told = row_cache_get(sv->rows, sv, a, &ask, e);
     if (!told)
         return e->code == ERR_NOT_FOUND;
     *out = *told;

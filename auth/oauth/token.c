@@ -24,14 +24,13 @@ struct person {
     struct str org_id, user_id;
 };
 
-static void *person_load(struct services *sv, struct arena *keep, void *arg,
-                         bool *may_keep unused_arg, struct err *e)
+static void *person_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
     const struct person *p = arg;
     struct caller caller;
     if (!caller_build(sv, p->a, p->org_id, p->user_id, NULL, &caller, e))
         return NULL;
-    bool *is_member = arena_alloc(keep, sizeof(*is_member));
+    bool *is_member = arena_alloc(row->keep, sizeof(*is_member));
     if (!is_member)
         err_set(e, ERR_UNAVAILABLE, "out of memory");
     return is_member; /* that it is there says all */
@@ -46,7 +45,7 @@ static bool person_find(const struct token_call *c, struct str org_id, struct st
     const struct row_ask ask = {STR("member"), name, person_load, &person};
     if (str_is_absent(name))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    return row_cache_get(c->sv, c->a, &ask, e) != NULL;
+    return row_cache_get(c->sv->rows, c->sv, c->a, &ask, e) != NULL;
 }
 
 bool token_person_check(const struct token_call *c, struct str org_id, struct str user_id,

@@ -206,7 +206,7 @@ bool services_open(struct install *in, int worker, struct loop *l, struct servic
                                       .no_proxy = in->config.no_proxy,
                                       .ca_bundle = in->config.ca_bundle};
     sv.tokens = token_cache_new();
-    sv.registry = registry_cache_new();
+    sv.registry = row_cache_new();
     sv.rows = row_cache_new();
     sv.lists = list_cache_new();
     if (!sv.tokens || !sv.registry || !sv.rows || !sv.lists)
@@ -238,7 +238,7 @@ void services_close(struct services *sv)
     if (sv->db)
         db_detach(sv->db);
     list_cache_free(sv->lists);
-    registry_cache_free(sv->registry);
+    row_cache_free(sv->registry);
     row_cache_free(sv->rows);
     token_cache_free(sv->tokens);
     *sv = (struct services){0};

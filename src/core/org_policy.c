@@ -133,9 +133,9 @@ static void *none(struct err *e)
     return NULL;
 }
 
-static void *policy_load(struct services *sv, struct arena *keep, void *arg,
-                         bool *may_keep unused_arg, struct err *e)
+static void *policy_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
+    struct arena *keep = row->keep;
     const struct str *org_id = arg;
     struct str text;
     struct err why;
@@ -163,9 +163,9 @@ static int64_t shorter(int64_t a, int64_t b)
 }
 
 /* What a person's organizations say together. */
-static void *lifetime_load(struct services *sv, struct arena *keep, void *arg,
-                           bool *may_keep unused_arg, struct err *e)
+static void *lifetime_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
+    struct arena *keep = row->keep;
     const struct db_page page = {.limit = LIMIT_LIST};
     const struct str *user_id = arg;
     struct org_of_user *orgs;
@@ -192,7 +192,7 @@ bool org_policy_get(struct services *sv, struct arena *a, struct str org_id,
                     const struct org_policy **out, struct err *e)
 {
     const struct row_ask ask = {STR("policy"), org_id, policy_load, &org_id};
-    return (*out = row_cache_get(sv, a, &ask, e)) != NULL;
+    return (*out = row_cache_get(sv->rows, sv, a, &ask, e)) != NULL;
 }
 
 bool org_policy_lifetime(struct services *sv, struct arena *a, struct str user_id,
@@ -207,7 +207,7 @@ bool org_policy_lifetime(struct services *sv, struct arena *a, struct str user_i
         return true;
     }
     const struct row_ask ask = {STR("lifetime"), user_id, lifetime_load, &user_id};
-    const struct session_lifetime *l = row_cache_get(sv, a, &ask, e);
+    const struct session_lifetime *l = row_cache_get(sv->rows, sv, a, &ask, e);
     if (l)
         *out = *l;
     return l != NULL;

@@ -20,7 +20,7 @@ struct services {
     struct token_cache *tokens;       /* auth/token_check.h */
     struct row_cache *rows;           /* core/row_cache.h; NULL: nothing is kept */
     struct rates *rates;              /* core/rates.h, of the process */
-    struct registry_cache *registry;  /* mcp/registry_cache.h */
+    struct row_cache *registry;       /* mcp/registry_cache.h */
     struct session_table *sessions;   /* mcp/sessions.h, of the process */
     struct inflight_table *inflight;  /* mcp/inflight.h, of the process */
     struct client_sessions *clients;  /* mcp/client_sessions.h, of the process */

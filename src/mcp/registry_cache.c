@@ -7,16 +7,10 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "core/row_cache.h"
 #include "log/metrics.h"
 #include "store/credentials.h"
 #include "store/orgs.h"
-
-enum { ENTRY_ARENA_BYTES = 16 * 1024 * 1024 };
-
-struct registry_cache {
-    struct map *entries; /* "org/conn_id" or "org/slug" -> entry; each key holds a reference */
-    uint64_t epoch;
-};
 
 /* What a called tool was defined as. One allocation. */
 struct kept_definition {
@@ -25,51 +19,13 @@ struct kept_definition {
     char bytes[];
 };
 
-static void entry_release(void *arg)
+static void entry_end(void *arg)
 {
     struct registry_entry *entry = arg;
-    if (--entry->refs > 0)
-        return;
     map_free(entry->tools, NULL);
     map_free(entry->tools_renamed, NULL);
     map_free(entry->credentials, NULL);
     map_free(entry->definitions, free);
-    arena_end(entry->keep);
-    free(entry);
-}
-
-struct registry_cache *registry_cache_new(void)
-{
-    struct registry_cache *c = calloc(1, sizeof(*c));
-    if (c)
-        c->entries = map_new();
-    if (c && !c->entries) {
-        free(c);
-        return NULL;
-    }
-    return c;
-}
-
-void registry_cache_free(struct registry_cache *c)
-{
-    if (!c)
-        return;
-    map_free(c->entries, entry_release);
-    free(c);
-}
-
-static bool release_each(struct str key unused_arg, void *value, void *arg unused_arg)
-{
-    entry_release(value);
-    return true;
-}
-
-static void cache_refresh(struct registry_cache *c, uint64_t epoch)
-{
-    if (c->epoch == epoch && map_count(c->entries) < LIMIT_CACHE_ENTRIES)
-        return;
-    map_each(c->entries, release_each, NULL);
-    c->epoch = epoch;
 }
 
 static bool tools_load(struct services *sv, struct registry_entry *entry, struct err *e)
@@ -89,85 +45,58 @@ static bool tools_load(struct services *sv, struct registry_entry *entry, struct
     return true;
 }
 
-static struct registry_entry *entry_new(void)
+static struct registry_entry *entry_new(struct row *row)
 {
-    struct registry_entry *entry = calloc(1, sizeof(*entry));
-    if (!entry)
+    struct registry_entry *entry = arena_alloc(row->keep, sizeof(*entry));
+    if (!entry || !arena_on_end(row->keep, entry_end, entry))
         return NULL;
-    entry->refs = 1;
-    entry->keep = arena_new(ENTRY_ARENA_BYTES);
+    entry->row = row;
+    entry->keep = row->keep;
     entry->tools = map_new();
     entry->tools_renamed = map_new();
     entry->credentials = map_new();
     entry->definitions = map_new();
-    if (entry->keep && entry->tools && entry->tools_renamed && entry->credentials &&
-        entry->definitions)
-        return entry;
-    entry_release(entry);
-    return NULL;
+    return entry->tools && entry->tools_renamed && entry->credentials && entry->definitions ? entry
+                                                                                            : NULL;
 }
 
-static struct registry_entry *entry_load(struct services *sv, struct str org_id,
-                                         struct str id_or_slug, struct err *e)
+struct wanted {
+    struct str org_id, id_or_slug;
+};
+
+static void *entry_load(struct services *sv, struct row *row, void *arg, struct err *e)
 {
-    struct registry_entry *entry = entry_new();
+    const struct wanted *w = arg;
+    struct registry_entry *entry = entry_new(row);
     if (!entry) {
         err_set(e, ERR_UNAVAILABLE, "out of memory");
         return NULL;
     }
     bool is_found =
-        id_is(id_or_slug, "conn")
-            ? connections_get(sv->db, entry->keep, org_id, id_or_slug, &entry->conn, e)
-            : connections_by_slug(sv->db, entry->keep, org_id, id_or_slug, &entry->conn, e);
+        id_is(w->id_or_slug, "conn")
+            ? connections_get(sv->db, entry->keep, w->org_id, w->id_or_slug, &entry->conn, e)
+            : connections_by_slug(sv->db, entry->keep, w->org_id, w->id_or_slug, &entry->conn, e);
     struct org org;
-    if (is_found && tools_load(sv, entry, e) && orgs_get(sv->db, entry->keep, org_id, &org, e)) {
-        entry->audit_arguments = org.audit_arguments;
-        entry->era = era_parse(entry->conn.era);
-        return entry;
-    }
-    entry_release(entry);
-    return NULL;
+    if (!is_found || !tools_load(sv, entry, e) ||
+        !orgs_get(sv->db, entry->keep, w->org_id, &org, e))
+        return NULL;
+    entry->audit_arguments = org.audit_arguments;
+    entry->era = era_parse(entry->conn.era);
+    return entry;
 }
 
 bool registry_get(struct services *sv, struct arena *a, struct str org_id, struct str id_or_slug,
                   struct registry_entry **out, struct err *e)
 {
-    struct registry_cache *c = sv->registry;
-    cache_refresh(c, db_epoch(db_store_of(sv->db)));
-    struct str key = arena_printf(a, "%.*s/%.*s", STR_FMT(org_id), STR_FMT(id_or_slug));
-    if (str_is_absent(key))
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    struct registry_entry *entry = map_get(c->entries, key);
-    if (entry) {
-        entry->refs++;
-    } else {
-        uint64_t epoch = c->epoch;
-        entry = entry_load(sv, org_id, id_or_slug, e);
-        if (!entry)
-            return false;
-        void *old = NULL;
-        /* Kept only if nothing changed while it was read. */
-        if (c->epoch == epoch && epoch == db_epoch(db_store_of(sv->db)) &&
-            map_set(c->entries, key, entry, &old)) {
-            entry->refs++;
-            if (old)
-                entry_release(old);
-        }
-    }
-    if (!arena_on_end(a, entry_release, entry)) {
-        entry_release(entry);
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    }
-    *out = entry;
-    return true;
+    struct wanted wanted = {org_id, id_or_slug};
+    struct str name = ARENA_JOIN(a, org_id, STR("/"), id_or_slug);
+    const struct row_ask ask = {STR_NONE, name, entry_load, &wanted};
+    return (*out = row_cache_get(sv->registry, sv, a, &ask, e)) != NULL;
 }
 
 bool registry_hold(struct arena *a, struct registry_entry *entry)
 {
-    if (!arena_on_end(a, entry_release, entry))
-        return false;
-    entry->refs++;
-    return true;
+    return row_hold(a, entry->row);
 }
 
 const struct connection_tool *registry_tool(const struct registry_entry *entry, struct str name)

@@ -1,7 +1,6 @@
 /*
  * What a worker remembers of the registry: connections, what administrators said of their tools,
- * sealed credentials. Dropped whole when authorization data changed (db_epoch); nothing negative is
- * kept. Secrets stay sealed in it.
+ * sealed credentials, in sv->registry (core/row_cache.h). Secrets stay sealed in it.
  */
 #pragma once
 
@@ -10,10 +9,6 @@
 #include "mcp/eras.h"
 #include "store/connection_tools.h"
 #include "store/connections.h"
-
-struct registry_cache;
-struct registry_cache *registry_cache_new(void) must_use;
-void registry_cache_free(struct registry_cache *c);
 
 /* One connection. Shared by the requests of this worker while they run; strings live as long as the
  * entry. */
@@ -28,6 +23,7 @@ struct registry_entry {
     bool refuses_sessions;  /* a stateless server, and initialize was refused too */
     bool is_sse;            /* transport auto: POST was refused, and HTTP+SSE of 2024-11-05 works */
     bool audit_arguments;   /* the organization asks for arguments in its record */
+    struct row *row;        /* what holds it */
     struct arena *keep;
     struct map *tools;         /* name as the server gave it -> const struct connection_tool * */
     struct map *tools_renamed; /* new name -> the same */
@@ -35,7 +31,6 @@ struct registry_entry {
     struct map *definitions; /* of called tools, by the server's names; see registry_definition */
     size_t definitions_bytes;
     int64_t tools_asked_at; /* clock_mono_ms of the last tools/list for a tool that was not known */
-    int refs;
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/secret.h"
 #include "core/policy.h"
+#include "core/row_cache.h"
 #include "core/vault.h"
 #include "crypto/hash.h"
 #include "crypto/keyring.h"
@@ -107,7 +108,7 @@ static inline void world_begin(struct world *w, struct fixture *f)
     w->sv.guard = http_guard_new(&guard, &f->e);
     w->sv.vault = vault_new(&w->keys, f->db, &f->e);
     w->sv.tokens = token_cache_new();
-    w->sv.registry = registry_cache_new();
+    w->sv.registry = row_cache_new();
     w->sv.pool = session_pool_new();
     w->sv.sessions = session_table_new(&w->keys);
     w->sv.channels = channel_table_new();
@@ -133,7 +134,7 @@ static inline void world_end(struct world *w)
     channel_table_free(w->sv.channels);
     session_table_free(w->sv.sessions);
     session_pool_free(w->sv.pool);
-    registry_cache_free(w->sv.registry);
+    row_cache_free(w->sv.registry);
     token_cache_free(w->sv.tokens);
     vault_free(w->sv.vault);
     http_guard_free(w->sv.guard);

@@ -12,14 +12,13 @@ struct counted {
     struct str org_id;
 };
 
-static void *count(struct services *sv unused_arg, struct arena *keep, void *arg, bool *may_keep,
-                   struct err *e)
+static void *count(struct services *sv unused_arg, struct row *row, void *arg, struct err *e)
 {
     struct counted *c = arg;
-    int *value = arena_alloc(keep, sizeof(*value));
+    int *value = arena_alloc(row->keep, sizeof(*value));
     assert_non_null(value);
     *value = ++c->n_loads;
-    *may_keep = c->may_keep;
+    row->may_keep = c->may_keep;
     if (c->f)
         OK(c->f,
            org_policies_put(c->f->db, c->f->a, c->org_id, STR_NONE, STR("{}"), NOW, &c->f->e));
@@ -33,7 +32,7 @@ static int ask(struct fixture *f, struct services *sv, struct arena *a, struct s
                struct counted *c)
 {
     const struct row_ask asked = {STR("thing"), key, count, c};
-    const int *value = row_cache_get(sv, a, &asked, &f->e);
+    const int *value = row_cache_get(sv->rows, sv, a, &asked, &f->e);
     assert_non_null(value);
     return *value;
 }
@@ -83,7 +82,7 @@ static void failures(struct fixture *f)
     struct services sv = {.db = f->db, .rows = row_cache_new()};
     struct counted c = {.may_keep = true, .fails = true};
     const struct row_ask asked = {STR("thing"), STR("one"), count, &c};
-    assert_null(row_cache_get(&sv, f->a, &asked, &f->e));
+    assert_null(row_cache_get(sv.rows, &sv, f->a, &asked, &f->e));
     assert_int_equal(f->e.code, ERR_NOT_FOUND);
     c.fails = false;
     assert_int_equal(ask(f, &sv, f->a, STR("one"), &c), 2);
@@ -101,7 +100,7 @@ static void bounded(struct fixture *f)
     struct arena *held = arena_new((size_t)1024 * 1024);
     assert_int_equal(ask(f, &sv, held, STR("held"), &c), 1);
     const struct row_ask again = {STR("thing"), STR("held"), count, &c};
-    const int *value = row_cache_get(&sv, held, &again, &f->e);
+    const int *value = row_cache_get(sv.rows, &sv, held, &again, &f->e);
     for (int i = 0; i < LIMIT_CACHE_ENTRIES; i++) {
         char key[16];
         struct arena *a = arena_new((size_t)64 * 1024);

@@ -12,6 +12,7 @@
 #include "store/members.h"
 #include "store/orgs.h"
 #include "store/roles.h"
+#include "store/sso_providers.h"
 #include "store/users.h"
 
 #define NOW 1000000
@@ -63,6 +64,19 @@ static inline struct str make_connection(struct fixture *f, struct str org, cons
     return c.id;
 }
 
+/* A sign-in provider of an organization (absent: of the installation), not yet inserted. */
+static inline struct sso_provider provider_of(struct fixture *f, struct str org)
+{
+    return (struct sso_provider){.id = new_id(f, "idp"),
+                                 .org_id = org,
+                                 .kind = STR("oidc"),
+                                 .name = STR("Corp"),
+                                 .config = STR("{}"),
+                                 .is_enabled = true,
+                                 .default_role = STR("member"),
+                                 .created_at = NOW,
+                                 .updated_at = NOW};
+}
 static inline struct str make_key(struct fixture *f, struct str org, struct str user)
 {
     struct str id = new_id(f, "key");

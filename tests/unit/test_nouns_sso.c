@@ -14,17 +14,9 @@ enum { MINUTE = 60 * 1000, DAY = 24 * 60 * MINUTE };
 
 static struct sso_provider provider_make(struct fixture *f, struct str org, const char *slot)
 {
-    struct sso_provider p = {.id = new_id(f, "idp"),
-                             .org_id = org,
-                             .kind = STR("oidc"),
-                             .slot = str_c(slot),
-                             .name = STR("Corp"),
-                             .config = STR("{}"),
-                             .sealed_secret = STR("sealed"),
-                             .is_enabled = true,
-                             .default_role = STR("member"),
-                             .created_at = NOW,
-                             .updated_at = NOW};
+    struct sso_provider p = provider_of(f, org);
+    p.slot = str_c(slot);
+    p.sealed_secret = STR("sealed");
     OK(f, sso_providers_insert(f->db, f->a, &p, &f->e));
     return p;
 }

@@ -62,15 +62,9 @@ static void the_next_reading_is_as_metadata_says_within_an_hour_and_a_day(unused
 static struct sso_provider provider_make(struct fixture *f, struct str org, const char *kind,
                                          const char *config)
 {
-    struct sso_provider p = {.id = new_id(f, "idp"),
-                             .org_id = org,
-                             .kind = str_c(kind),
-                             .name = STR("Corp"),
-                             .config = str_c(config),
-                             .is_enabled = true,
-                             .default_role = STR("member"),
-                             .created_at = NOW,
-                             .updated_at = NOW};
+    struct sso_provider p = provider_of(f, org);
+    p.kind = str_c(kind);
+    p.config = str_c(config);
     OK(f, sso_providers_insert(f->db, f->a, &p, &f->e));
     return p;
 }

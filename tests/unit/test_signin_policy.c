@@ -68,15 +68,7 @@ static void owners_body(struct fixture *f)
 {
     struct str owner = make_user(f, "o@acme.example"), member = make_user(f, "m@acme.example");
     struct str by_group = make_user(f, "g@acme.example"), org = make_org(f, "acme", owner);
-    struct sso_provider p = {.id = new_id(f, "idp"),
-                             .org_id = org,
-                             .kind = STR("oidc"),
-                             .name = STR("Corp"),
-                             .config = STR("{}"),
-                             .is_enabled = true,
-                             .default_role = STR("member"),
-                             .created_at = NOW,
-                             .updated_at = NOW};
+    struct sso_provider p = provider_of(f, org);
     struct group owners = {
         .id = new_id(f, "grp"), .name = STR("O"), .description = STR(""), .roles = STR("owner")};
     const struct proof own = {.by = p.id, .org_id = org}, password = {.by = STR("password")};
@@ -124,15 +116,7 @@ static void links_body(struct fixture *f)
     struct services sv = {.db = f->db};
     struct str owner = make_user(f, "o@acme.example"), member = make_user(f, "m@acme.example");
     struct str org = make_org(f, "acme", owner);
-    struct sso_provider p = {.id = new_id(f, "idp"),
-                             .org_id = org,
-                             .kind = STR("oidc"),
-                             .name = STR("Corp"),
-                             .config = STR("{}"),
-                             .is_enabled = true,
-                             .default_role = STR("member"),
-                             .created_at = NOW,
-                             .updated_at = NOW};
+    struct sso_provider p = provider_of(f, org);
     const struct org_domain domain = {.id = new_id(f, "dom"),
                                       .org_id = org,
                                       .domain = STR("acme.example"),

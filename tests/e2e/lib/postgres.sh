@@ -56,6 +56,7 @@ start() {
 
 stop() {
     case $1 in /tmp/tulle-pg-*) ;; *) echo "postgres.sh: not a folder of mine: $1" >&2; return 2 ;; esac
+    # One that a test has killed cannot be stopped. Nothing is decided here: `run` ends with its command's exit code.
     as_postgres "$(programs)/pg_ctl" -D "$1/data" -w -m immediate stop >/dev/null 2>&1 || true
     rm -rf "$1"
 }

@@ -167,6 +167,10 @@ struct client_session *aggregate_part_for(struct aggregate *g, struct aggregate_
 struct str *aggregate_parts_honoured(struct aggregate *g, struct str given,
                                      const struct aggregate_parts *parts, size_t *n);
 void aggregate_parts_end(struct aggregate_parts *parts);
+/* May the caller send a server this request, which names uri (absent: none)? Errors as
+ * proxied_decide. */
+bool aggregate_may_ask(struct aggregate *g, const struct aggregate_member *member,
+                       struct str method, struct str uri, struct err *e) must_use;
 /* At shutdown: cancels what this worker opens. */
 void aggregate_openings_end(void);
 /* May the caller read less than all of a server? Then it hears only of what it names. */
@@ -177,9 +181,9 @@ void aggregate_parts_check(struct aggregate *g, struct client_session *const *li
 /* ---- aggregate_tasks.c ---- */
 /* A task that a part is to hear of. */
 struct aggregate_task {
-    const struct client_session *part;
-    struct str given; /* raw: as the client has it, and hears it */
-    struct str own;   /* the server's id */
+    const struct client_session *part; /* NULL: it may not be asked for any more */
+    struct str given;                  /* raw: as the client has it, and hears it */
+    struct str own;                    /* the server's id */
     bool is_heard;
 };
 /* given: a raw array of ids as they were given here, or absent. Errors as aggregate_parts_open. */

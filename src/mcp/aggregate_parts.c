@@ -18,19 +18,22 @@ enum { OPENING_ARENA = 16 * 1024 * 1024 };
 
 /* ---- which there are ---- */
 
-/* The message that a client would send to read it: judged as such. */
-static bool may_read(struct aggregate *g, const struct aggregate_entry *entry, struct err *e)
+bool aggregate_may_ask(struct aggregate *g, const struct aggregate_member *member,
+                       struct str method, struct str uri, struct err *e)
 {
     struct proxied p = {.sv = g->p.sv,
                         .a = g->p.a,
                         .caller = g->p.caller,
                         .view = &g->view,
-                        .entry = entry->member->entry};
-    p.in.msg = (struct rpc_message){.kind = RPC_REQUEST,
-                                    .method = STR("resources/read"),
-                                    .uri = entry->own,
-                                    .uri_text = entry->own};
+                        .entry = member->entry};
+    p.in.msg =
+        (struct rpc_message){.kind = RPC_REQUEST, .method = method, .uri = uri, .uri_text = uri};
     return proxied_decide(&p, e);
+}
+
+static bool may_read(struct aggregate *g, const struct aggregate_entry *entry, struct err *e)
+{
+    return aggregate_may_ask(g, entry->member, STR("resources/read"), entry->own, e);
 }
 
 static struct client_session *part_of(const struct aggregate_parts *parts, struct str name)

@@ -243,7 +243,7 @@ static struct hearer *hearer_new(struct aggregate *g)
     h->caller.statements = NULL;
     h->caller.tools = h->caller.connection_ids = NULL;
     h->caller.n_statements = h->caller.n_tools = h->caller.n_connection_ids = 0;
-    round_join(&g->p.sv->aggregate_streams, &h->round, db_epoch(db_store_of(g->p.sv->db)));
+    round_join(&g->p.sv->aggregate_streams, &h->round, c->epoch);
     if (!str_is_absent(h->caller.principal))
         return h;
     hearer_free(h);
@@ -391,7 +391,6 @@ static bool place_take(struct aggregate *g, struct hearer *h, struct err *e)
         h->place = name;
         return true;
     }
-    call_limits_say(g->p.rq, PLACE_RETRY_MS);
     return err_set(e, ERR_RATE_LIMITED,
                    "too many subscriptions/listen of this key or grant are open, expected at most "
                    "%d; close one",
@@ -436,6 +435,8 @@ bool aggregate_listen(struct aggregate *g, struct err *e)
         return true;
     if (e->code == ERR_MISSING_CAPABILITY)
         g->p.is_in_call = false; /* it has an HTTP status of its own */
+    if (e->code == ERR_RATE_LIMITED) /* a place, or a call to open a part with */
+        call_limits_say(g->p.rq, PLACE_RETRY_MS);
     hearer_free(h);
     return false;
 }

@@ -6,16 +6,11 @@
 
 /* ---- which ---- */
 
-/* The message that a client would send to ask for it: judged as such. */
-static bool may_ask(struct aggregate *g, const struct aggregate_entry *entry, struct err *e)
+static bool resolve(struct aggregate *g, struct str given, struct aggregate_entry *out,
+                    struct err *e)
 {
-    struct proxied p = {.sv = g->p.sv,
-                        .a = g->p.a,
-                        .caller = g->p.caller,
-                        .view = &g->view,
-                        .entry = entry->member->entry};
-    p.in.msg = (struct rpc_message){.kind = RPC_REQUEST, .method = STR("tasks/get")};
-    return proxied_decide(&p, e);
+    return aggregate_resolve_task(g, given, out, e) &&
+           aggregate_may_ask(g, out->member, STR("tasks/get"), STR_NONE, e);
 }
 
 static bool knows_tasks(const struct aggregate *g)
@@ -28,7 +23,7 @@ static bool task_add(struct aggregate *g, struct aggregate_parts *parts, struct 
                      struct err *e)
 {
     struct aggregate_entry entry = {0};
-    if (!aggregate_resolve_task(g, given, &entry, e) || !may_ask(g, &entry, e))
+    if (!resolve(g, given, &entry, e))
         return false;
     const struct client_session *part = aggregate_part_for(g, parts, entry.member, e);
     if (!part)
@@ -109,9 +104,8 @@ void aggregate_tasks_check(struct aggregate *g, struct aggregate_parts *parts)
     for (size_t i = 0; i < parts->n_tasks; i++) {
         struct aggregate_entry entry = {0};
         struct err ignored;
-        if (!aggregate_resolve_task(g, parts->tasks[i].given, &entry, &ignored) ||
-            !may_ask(g, &entry, &ignored))
-            parts->tasks[i].is_heard = false;
+        if (!resolve(g, parts->tasks[i].given, &entry, &ignored))
+            parts->tasks[i].part = NULL; /* nor when its server has yet to answer */
     }
 }
 
@@ -156,12 +150,12 @@ struct str aggregate_task_message(struct proxied *p, const struct aggregate_task
                                   struct str virtual_id, const struct rpc_message *m,
                                   struct str meta)
 {
-    struct registry_entry stub = {0}; /* the task is known: nothing of it is asked but its id */
-    struct str slug = aggregate_part_slug(task->part, &stub.conn.id);
+    struct registry_entry server = {0}; /* its id, which other tasks' ids are sealed with */
+    struct str slug = aggregate_part_slug(task->part, &server.conn.id);
     struct proxied_view view = {
         .server = slug, .virtual_id = virtual_id, .task = task->own, .task_given = task->given};
     p->view = &view;
-    p->entry = &stub;
+    p->entry = &server;
     p->in.msg.method = STR("tasks/get");
     p->kind = METHOD_OTHER;
     struct str params = params_show(p, m->params);

@@ -24,6 +24,7 @@ struct raw_server {
     atomic_int connections; /* accepted */
     atomic_int requests;    /* read completely */
     atomic_int hangups;     /* clients that left in the middle of an answer */
+    atomic_int resets;      /* connections that it has broken off */
     atomic_int go;          /* permits for the steps that wait */
     atomic_int status;      /* for /status and /v1/traces */
     atomic_bool is_ending;
@@ -130,6 +131,19 @@ static inline bool raw_echo(struct raw_conn *c, size_t n)
     return raw_say(c->fd, head) && raw_send(c->fd, c->in, n);
 }
 
+/* Answers, and breaks the connection off when the test lets it. */
+static inline bool raw_reset(struct raw_conn *c)
+{
+    const struct linger none = {.l_onoff = 1};
+    if (!raw_say(c->fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") || !raw_wait(c))
+        return false;
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    close(c->fd);
+    c->fd = -1;
+    c->s->resets++;
+    return false;
+}
+
 /* Answers one request; false ends the connection. */
 static inline bool raw_answer(struct raw_conn *c, const char *path, size_t n)
 {
@@ -196,6 +210,8 @@ static inline bool raw_answer(struct raw_conn *c, const char *path, size_t n)
         return raw_endless(c);
     if (strcmp(path, "/early") == 0)
         return raw_early(c);
+    if (strcmp(path, "/reset") == 0)
+        return raw_reset(c);
     if (strcmp(path, "/large-head") == 0)
         return raw_large_head(c);
     if (strcmp(path, "/silent") == 0)
@@ -270,7 +286,8 @@ static inline void *raw_worker(void *arg)
         memmove(c->in, c->in + n, c->n - n);
         c->n -= n;
     }
-    close(c->fd);
+    if (c->fd >= 0)
+        close(c->fd);
     free(c->in);
     free(c);
     return NULL;

@@ -160,6 +160,57 @@ static void what_may_be_done_twice_is_sent_again_once(void **state)
     run(twice);
 }
 
+static void broken_before(void)
+{
+    /* The kept connection breaks in the very turn of the loop: nothing of the request arrives. */
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    fetch_body("/reset", 200, "ok");
+    raw_server_go(fx.server);
+    while (fx.server->resets == 0)
+        usleep(1000);
+    struct http_call call = {
+        .method = STR("POST"), .url = url_at("127.0.0.1", "/ok"), .body = STR("{\"pay\":1}")};
+    struct http_fetched got;
+    fetch_ok(&call, &got);
+    assert_int_equal(fx.server->requests, 4);
+    assert_int_equal(fx.server->connections, 2);
+}
+
+static void a_request_that_could_not_be_sent_is_sent_elsewhere(void **state)
+{
+    (void)state;
+    run(broken_before);
+}
+
+static void pay(void *arg)
+{
+    struct fiber_wait *ended = arg;
+    struct http_call call = {
+        .method = STR("POST"), .url = url_at("127.0.0.1", "/ok"), .body = STR("{\"pay\":1}")};
+    assert_err(fetch_err(&call), ERR_CANCELLED, "cancelled");
+    fiber_wake(ended);
+}
+
+static void cancelled_at_once(void)
+{
+    struct fiber_wait ended = {0};
+    struct fiber *f;
+    struct err e;
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    assert_true(fiber_start(fiber_loop(), pay, &ended, &f, &e));
+    fiber_cancel(f);
+    assert_true(fiber_wait(&ended, INT64_MAX, &e));
+    fetch_body("/ok", 200, "{\"ok\":true}");
+    assert_int_equal(fx.server->requests, 2);
+}
+
+static void what_is_cancelled_in_the_turn_it_began_is_not_sent(void **state)
+{
+    (void)state;
+    run(cancelled_at_once);
+}
+
 static void a_request_that_may_have_arrived_is_not_sent_again(void **state)
 {
     (void)state;
@@ -302,6 +353,8 @@ int main(void)
         cmocka_unit_test(a_cut_answer_gives_what_came_and_then_the_failure),
         cmocka_unit_test(a_connection_closed_meanwhile_is_replaced),
         cmocka_unit_test(a_request_that_may_have_arrived_is_not_sent_again),
+        cmocka_unit_test(a_request_that_could_not_be_sent_is_sent_elsewhere),
+        cmocka_unit_test(what_is_cancelled_in_the_turn_it_began_is_not_sent),
         cmocka_unit_test(what_may_be_done_twice_is_sent_again_once),
         cmocka_unit_test(every_silence_has_a_limit),
         cmocka_unit_test(connecting_has_a_limit),

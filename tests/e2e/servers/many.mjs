@@ -3,8 +3,8 @@
 //   MANY_TOOLS    JSON array of tool names, or a number: tool_001 ...
 //   MANY_STATELESS=1  the revision 2026-07-28 and nothing else
 //   MANY_RICH=1       resources can be subscribed to (not note://host/no), and the tool "later" runs as a task
-// PUT /_update: the URI of a resource that changed. GET /_subscribed. PUT /_tools: another list (and a list_changed on every open stream). PUT /_delay: milliseconds before an answer; -1: none ever.
-// PUT /_task: a status of the task, which who listens to it (a stateless client) hears. GET /_asked: methods that came; held: requests that get no answer.
+// PUT /_update: the URI of a resource that changed. GET /_subscribed. PUT /_tools: another list (and a list_changed on every open stream). PUT /_delay: milliseconds before an answer; -1: none ever; null: when it is put again.
+// PUT /_task: a status of the task, which who listens to it (a stateless client) hears. GET /_asked: methods that came; held: requests that get no answer, or wait for it.
 import { createServer } from 'node:http';
 
 const name = process.env.MANY_NAME ?? 'many';
@@ -14,6 +14,7 @@ let tools = made(JSON.parse(process.env.MANY_TOOLS ?? '["echo"]'));
 let delay = 0;
 let asked = {};
 let held = 0;
+const parked = [];
 const waiting = new Map(); // id of a question -> what its answer does
 const taskListens = new Map(); // response -> the subscription's id
 const streams = new Set();
@@ -137,9 +138,12 @@ function answer(message, res) {
 function control(req, res, body) {
     if (req.method === 'GET') {
         res.writeHead(200, { 'content-type': 'application/json' });
-        return res.end(JSON.stringify(req.url === '/_subscribed' ? [...subscribed.values()].flatMap((uris) => [...uris]) : { ...asked, held, taskListens: taskListens.size }));
+        return res.end(JSON.stringify(req.url === '/_subscribed' ? [...subscribed.values()].flatMap((uris) => [...uris]) : { ...asked, held: held + parked.length, taskListens: taskListens.size }));
     }
-    if (req.url === '/_delay') delay = JSON.parse(body);
+    if (req.url === '/_delay') {
+        delay = JSON.parse(body);
+        for (const go of parked.splice(0)) go();
+    }
     if (req.url === '/_tools') {
         tools = made(JSON.parse(body));
         for (const stream of streams) stream.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' })}\n\n`);
@@ -178,6 +182,7 @@ function handle(req, res, body) {
         res.on('close', () => held--);
         return undefined;
     }
+    if (delay === null) return parked.push(() => answer(message, res));
     return setTimeout(() => answer(message, res), delay);
 }
 

@@ -202,6 +202,7 @@ static void *entry_load(struct services *sv, struct row *row, void *arg, struct 
 {
     struct token_asked *asked = arg;
     struct token_entry *entry = arena_alloc(row->keep, sizeof(*entry));
+    uint64_t epoch = db_epoch(db_store_of(sv->db));
     asked->was_unknown = true;
     if (!entry) {
         err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -211,6 +212,7 @@ static void *entry_load(struct services *sv, struct row *row, void *arg, struct 
     if (!entry_build(sv, asked, entry, asked->now, e))
         return NULL;
     memcpy(entry->caller.token_digest, asked->digest.p, sizeof(entry->caller.token_digest));
+    entry->caller.epoch = epoch;
     return entry;
 }
 

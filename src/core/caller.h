@@ -47,6 +47,7 @@ struct caller {
                                           limited by audience */
     int64_t expires_at;                /* ms; 0: never */
     uint8_t token_digest[32]; /* SHA-256 of the bearer: to ask again whether it still holds */
+    uint64_t epoch;           /* of the store (db_epoch) before what made this was read */
     struct str principal;     /* organization + user + (client or key): "org_..|usr_..|key_.." */
 };
 

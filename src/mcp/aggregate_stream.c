@@ -434,7 +434,7 @@ bool aggregate_listen(struct aggregate *g, struct err *e)
     if (h->is_open)
         return true;
     if (e->code == ERR_MISSING_CAPABILITY)
-        g->p.is_in_call = false; /* it has an HTTP status of its own */
+        g->p.is_in_call = false;     /* it has an HTTP status of its own */
     if (e->code == ERR_RATE_LIMITED) /* a place, or a call to open a part with */
         call_limits_say(g->p.rq, PLACE_RETRY_MS);
     hearer_free(h);

@@ -222,6 +222,7 @@ bool client_session_stream(struct client_session *s, struct http_request *rq,
 {
     static _Thread_local uint64_t next_serial;
     struct services *sv = rq->context;
+    const struct caller *caller = rq->user;
     struct client_stream *st = calloc(1, sizeof(*st));
     if (!st)
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
@@ -232,7 +233,7 @@ bool client_session_stream(struct client_session *s, struct http_request *rq,
                                  .again = {.on_fire = again_fire},
                                  .still_holds = still_holds,
                                  .serial = ++next_serial,
-                                 .checked_epoch = db_epoch(db_store_of(sv->db)),
+                                 .checked_epoch = caller->epoch,
                                  .refs = 1};
     client_session_hold(s);
     http_set_header(rq, STR("Cache-Control"), STR("no-cache, no-transform"));

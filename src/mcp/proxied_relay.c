@@ -106,7 +106,7 @@ static struct relay *relay_begin(struct proxied *p, struct err *e)
     r->p.hop_id = r->p.hop_token = STR_NONE;
     static _Thread_local uint64_t next_serial;
     r->serial = ++next_serial;
-    r->checked_epoch = db_epoch(db_store_of(p->sv->db));
+    r->checked_epoch = p->caller->epoch; /* opening may have taken long */
     list_push(&p->sv->relays, &r->link);
     sse_parser_init(&r->parser, on_event, r);
     http_stream_keepalive(p->rq, LIMIT_KEEPALIVE_MS, STR(": ping\n\n"));

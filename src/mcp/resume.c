@@ -67,8 +67,8 @@ static bool still_holds(struct http_request *rq, struct str connection_id, uint6
 static bool follow(struct http_request *rq, struct replay *r, uint64_t seq,
                    struct str connection_id, struct wakeup *reader, struct err *e)
 {
-    struct services *sv = rq->context;
-    uint64_t epoch = db_epoch(db_store_of(sv->db));
+    const struct caller *caller = rq->user;
+    uint64_t epoch = caller->epoch;
     enum replay_step step;
     replay_read(r, reader);
     while (catch_up(rq, r, &seq, &step, e)) {

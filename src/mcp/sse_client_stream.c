@@ -163,8 +163,8 @@ static bool still_holds(struct http_request *rq, uint64_t *epoch)
 
 static void serve(struct stream *st)
 {
-    struct services *sv = st->rq->context;
-    uint64_t epoch = db_epoch(db_store_of(sv->db));
+    const struct caller *caller = st->rq->user;
+    uint64_t epoch = caller->epoch;
     struct err e;
     while (drain(st, &e) && !sse_client_is_over(st->client) && still_holds(st->rq, &epoch)) {
         own_tend(st);

@@ -261,6 +261,59 @@ test('tasks that are not the client\'s are not listened to', async () => {
     assert.deepEqual(await refusal([taskId], { capabilities: {} }), [400, -32021]);
 });
 
+test('a task of a server that goes while it is asked is not heard of', async () => {
+    const own = await startTulle({ env: { WORKERS: '1' } }); // who listens is looked after in one order
+    try {
+        const owner = await own.makeOrg('acme');
+        const { id } = await own.connect(owner, { name: 'later', url: later.url });
+        const address = `${own.url}/mcp/hub`;
+        const { result } = (await rpc(address, 'tools/call', { _meta: modernMeta(knowsTasks), name: 'later__later', arguments: {} },
+            { key: owner.key, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'later__later' } })).body;
+        await later.delay(null);
+        const opening = modernListen({ taskIds: [result.taskId] }, { key: owner.key, capabilities: knowsTasks, address });
+        await until('its server is asked', async () => (await later.asked()).held > 0);
+        const other = await modernListen({ toolsListChanged: true }, { key: owner.key, address });
+        await own.use('CONNECTION_DISABLE', { connection_id: id }, owner);
+        await until('those who listen are looked at', () => other.messages().some((message) => message.method === 'notifications/tools/list_changed'));
+        await later.delay(0);
+        const stream = await opening;
+        await until('the acknowledgement', () => stream.messages().length > 0);
+        assert.deepEqual(stream.messages()[0].params.notifications, {});
+        for (const one of [stream, other]) one.close();
+    } finally {
+        await later.delay(0);
+        await own.end();
+    }
+});
+
+test('a key that is deleted while its listen opens hears no more', async () => {
+    const own = await startTulle({ env: { WORKERS: '1' } });
+    const ends = (stream) => {
+        let has = false;
+        stream.done.then(() => (has = true));
+        return until('the stream ends', () => has);
+    };
+    try {
+        const owner = await own.makeOrg('acme');
+        await own.connect(owner, { name: 'later', url: later.url });
+        const address = `${own.url}/mcp/hub`;
+        const { key, item } = await own.use('API_KEY_CREATE', { name: 'soon gone' }, owner);
+        const { result } = (await rpc(address, 'tools/call', { _meta: modernMeta(knowsTasks), name: 'later__later', arguments: {} },
+            { key, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'later__later' } })).body;
+        const witness = await modernListen({ promptsListChanged: true }, { key, address });
+        await later.delay(null);
+        const opening = modernListen({ taskIds: [result.taskId] }, { key, capabilities: knowsTasks, address });
+        await until('its server is asked', async () => (await later.asked()).held > 0);
+        await own.use('API_KEY_DELETE', { key_id: item.id }, owner);
+        await ends(witness); // the change has been gone through
+        await later.delay(0);
+        await ends(await opening);
+    } finally {
+        await later.delay(0);
+        await own.end();
+    }
+});
+
 test('a session server\'s task likewise', async () => {
     const client = await sessionClient();
     const ask = async (method, params) => {

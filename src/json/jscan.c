@@ -11,6 +11,7 @@
 struct scan {
     const unsigned char *start, *p, *end;
     const char *expected; /* set on failure, p stands at the offending byte */
+    bool has_escape;      /* a backslash was passed since this was last cleared */
 };
 
 /* How one step of the value loop ended. */
@@ -19,7 +20,7 @@ enum step { STEP_FAILED, STEP_VALUE_DONE, STEP_OBJECT, STEP_ARRAY };
 static struct scan scan_begin(struct str text)
 {
     const unsigned char *p = (const unsigned char *)(text.p ? text.p : "");
-    return (struct scan){p, p, p + text.n, NULL};
+    return (struct scan){.start = p, .p = p, .end = p + text.n};
 }
 
 static bool expected(struct scan *s, const char *what)
@@ -69,6 +70,7 @@ static bool scan_hex4(struct scan *s, unsigned *unit)
  * on it. */
 static bool scan_escape(struct scan *s)
 {
+    s->has_escape = true;
     if (s->p < s->end && jchars_is_simple_escape(*s->p)) {
         s->p++;
         return true;
@@ -114,8 +116,8 @@ static bool scan_utf8(struct scan *s)
     return true;
 }
 
-/* The scanner stands behind the opening quote; ends behind the closing one. */
-static bool scan_string_body(struct scan *s)
+/* The rest of a string from its first byte that is not plain. */
+static bool scan_string_rest(struct scan *s)
 {
     for (;;) {
         s->p = jchars_plain(s->p, s->end);
@@ -137,6 +139,17 @@ static bool scan_string_body(struct scan *s)
                     return false;
         }
     }
+}
+
+/* The scanner stands behind the opening quote; ends behind the closing one. Nearly every string is
+ * plain up to there. */
+static inline bool scan_string_body(struct scan *s)
+{
+    s->p = jchars_plain(s->p, s->end);
+    if (!at(s, '"'))
+        return scan_string_rest(s);
+    s->p++;
+    return true;
 }
 
 static bool scan_digits(struct scan *s)
@@ -179,13 +192,21 @@ static bool scan_literal(struct scan *s, struct str word, const char *what)
     return true;
 }
 
-static bool scan_key(struct scan *s)
+static struct str span(const unsigned char *from, const unsigned char *to)
 {
+    return (struct str){(const char *)from, (size_t)(to - from)};
+}
+
+/* A member's name, with its quotes, and the colon. */
+static inline bool scan_key(struct scan *s, struct str *key)
+{
+    const unsigned char *from = s->p;
     if (!at(s, '"'))
         return expected(s, "a member name in quotes");
     s->p++;
     if (!scan_string_body(s))
         return false;
+    *key = span(from, s->p);
     skip_space(s);
     if (!at(s, ':'))
         return expected(s, "':'");
@@ -218,7 +239,8 @@ static enum step scan_value_start(struct scan *s, int room)
         }
         if (c == '[')
             return STEP_ARRAY;
-        return scan_key(s) ? STEP_OBJECT : STEP_FAILED;
+        struct str key;
+        return scan_key(s, &key) ? STEP_OBJECT : STEP_FAILED;
     }
     if (c == '-' || jchars_is_digit(c))
         return done_if(scan_number(s));
@@ -242,8 +264,9 @@ static inline bool scan_after(struct scan *s, uint64_t *objects, int *depth)
             s->p++;
             if (!is_object)
                 return true;
+            struct str key;
             skip_space(s);
-            return scan_key(s);
+            return scan_key(s, &key);
         }
         if (!at(s, is_object ? '}' : ']'))
             return expected(s, is_object ? "',' or '}'" : "',' or ']'");
@@ -290,43 +313,53 @@ bool jscan_valid(struct str text, struct err *e)
     return parse_error(&s, e);
 }
 
-static struct str span(const unsigned char *from, const unsigned char *to)
-{
-    return (struct str){(const char *)from, (size_t)(to - from)};
-}
+/* A member of the top level. */
+struct member {
+    struct str key; /* with its quotes */
+    struct str value;
+    bool is_plain; /* nothing is escaped in the key */
+};
 
-static void want_match(struct jwant *wants, size_t n_wants, struct str key, struct str value)
+/* The scanner stands at the key. */
+static bool scan_member(struct scan *s, struct member *m)
 {
-    for (size_t i = 0; i < n_wants; i++)
-        if (jscan_string_eq(key, wants[i].name))
-            wants[i].value = value;
-}
-
-/* A member of the top level, key to value. The scanner stands at the key. */
-static bool scan_member(struct scan *s, struct str *key, struct str *value)
-{
+    s->has_escape = false;
+    if (!scan_key(s, &m->key))
+        return false;
+    m->is_plain = !s->has_escape;
+    skip_space(s);
     const unsigned char *from = s->p;
-    if (!at(s, '"'))
-        return expected(s, "a member name in quotes");
-    s->p++;
-    if (!scan_string_body(s))
+    bool is_string = at(s, '"');
+    s->p += is_string;
+    if (is_string ? !scan_string_body(s) : !scan_value(s, LIMIT_JSON_DEPTH - 1))
         return false;
-    *key = span(from, s->p);
-    skip_space(s);
-    if (!at(s, ':'))
-        return expected(s, "':'");
-    s->p++;
-    skip_space(s);
-    from = s->p;
-    if (!scan_value(s, LIMIT_JSON_DEPTH - 1))
-        return false;
-    *value = span(from, s->p);
+    m->value = span(from, s->p);
     return true;
 }
 
+/* The members asked for at the top level of an object. */
+struct search {
+    struct jwant *wants;
+    size_t n_wants;
+    size_t n_others; /* members that were not asked for */
+};
+
+static void search_match(struct search *q, const struct member *m)
+{
+    struct str name = {m->key.p + 1, m->key.n - 2};
+    bool is_wanted = false;
+    for (size_t i = 0; i < q->n_wants; i++) {
+        struct jwant *w = &q->wants[i];
+        if (m->is_plain ? str_eq(name, w->name) : jscan_string_eq(m->key, w->name)) {
+            w->value = m->value;
+            is_wanted = true;
+        }
+    }
+    q->n_others += !is_wanted;
+}
+
 /* All members up to the closing brace; the scanner stands behind the opening one. */
-static bool scan_members(struct scan *s, struct jscan_keys *keys, struct jwant *wants,
-                         size_t n_wants, struct err *e)
+static bool scan_members(struct scan *s, struct jscan_keys *keys, struct search *q, struct err *e)
 {
     skip_space(s);
     if (at(s, '}')) {
@@ -334,13 +367,13 @@ static bool scan_members(struct scan *s, struct jscan_keys *keys, struct jwant *
         return true;
     }
     for (;;) {
-        struct str key, value;
+        struct member m;
         skip_space(s);
-        if (!scan_member(s, &key, &value))
+        if (!scan_member(s, &m))
             return parse_error(s, e);
-        if (!jscan_keys_add(keys, key, e))
+        if (!jscan_keys_add(keys, m.key, m.is_plain, e))
             return false;
-        want_match(wants, n_wants, key, value);
+        search_match(q, &m);
         skip_space(s);
         bool is_end = at(s, '}');
         if (!is_end && !at(s, ','))
@@ -353,6 +386,14 @@ static bool scan_members(struct scan *s, struct jscan_keys *keys, struct jwant *
 
 bool jscan_object(struct str text, struct jwant *wants, size_t n_wants, struct err *e)
 {
+    size_t n_others;
+    return jscan_object_others(text, wants, n_wants, &n_others, e);
+}
+
+bool jscan_object_others(struct str text, struct jwant *wants, size_t n_wants, size_t *n_others,
+                         struct err *e)
+{
+    struct search q = {wants, n_wants, 0};
     for (size_t i = 0; i < n_wants; i++)
         wants[i].value = STR_NONE;
     struct scan s = scan_begin(text);
@@ -368,7 +409,8 @@ bool jscan_object(struct str text, struct jwant *wants, size_t n_wants, struct e
     s.p++;
     struct jscan_keys keys;
     jscan_keys_init(&keys);
-    bool is_good = scan_members(&s, &keys, wants, n_wants, e);
+    bool is_good = scan_members(&s, &keys, &q, e);
+    *n_others = q.n_others;
     jscan_keys_end(&keys);
     return is_good && (scan_end(&s) || parse_error(&s, e));
 }
@@ -423,7 +465,12 @@ bool jscan_next(struct jiter *it)
     skip_space(&s);
     bool is_good = is_open;
     if (is_good && is_object) {
-        is_good = scan_member(&s, &it->key, &it->value);
+        struct member m;
+        is_good = scan_member(&s, &m);
+        if (is_good) {
+            it->key = m.key;
+            it->value = m.value;
+        }
     } else if (is_good) {
         const unsigned char *from = s.p;
         is_good = scan_value(&s, LIMIT_JSON_DEPTH);

@@ -39,6 +39,9 @@ bool jscan_valid(struct str text, struct err *e) must_use;
  * LIMIT_JSON_MEMBERS members. ERR_UNAVAILABLE: out of memory.
  */
 bool jscan_object(struct str text, struct jwant *wants, size_t n_wants, struct err *e) must_use;
+/* The same; *n_others receives how many members were not asked for. */
+bool jscan_object_others(struct str text, struct jwant *wants, size_t n_wants, size_t *n_others,
+                         struct err *e) must_use;
 
 /* One member of a valid text that may be absent or no object: absent then, too. */
 struct str jscan_member(struct str object, struct str name);

@@ -118,8 +118,11 @@ bool jscan_string_eq(struct str raw, struct str s)
 {
     if (raw.n < 2 || raw.p[0] != '"')
         return false;
-    if (!memchr(raw.p, '\\', raw.n))
-        return str_eq((struct str){raw.p + 1, raw.n - 2}, s);
+    struct str body = {raw.p + 1, raw.n - 2};
+    if (body.n < s.n) /* an escape is never shorter than what it means */
+        return false;
+    if (!memchr(body.p, '\\', body.n))
+        return str_eq(body, s);
     struct unescape u = unescape_begin(raw);
     for (size_t i = 0; i < s.n; i++)
         if (unescape_next(&u) != (unsigned char)s.p[i])
@@ -148,16 +151,6 @@ static uint64_t hash_key(uint64_t seed, struct str raw)
         h ^= h >> 29;
     }
     return h;
-}
-
-void jscan_keys_init(struct jscan_keys *k)
-{
-    static _Thread_local uint64_t seed;
-    if (seed == 0)
-        seed = rand_u64() | 1;
-    k->n = 0;
-    k->seed = seed;
-    k->slots = NULL;
 }
 
 void jscan_keys_end(struct jscan_keys *k)
@@ -197,22 +190,54 @@ static bool grow(struct jscan_keys *k)
     return true;
 }
 
-bool jscan_keys_add(struct jscan_keys *k, struct str raw, struct err *e)
+static bool refuse_twice(struct str raw, struct err *e)
+{
+    struct str shown = str_slice(raw, 0, 80);
+    while (shown.n < raw.n && ((unsigned char)raw.p[shown.n] & 0xC0) == 0x80)
+        shown.n--;
+    return err_set(e, ERR_BAD_REQUEST, "JSON: member %.*s occurs twice", STR_FMT(shown));
+}
+
+/* The names so far were compared as written; from now on all are known by their hashes. */
+static void hash_few(struct jscan_keys *k)
+{
+    static _Thread_local uint64_t seed;
+    if (seed == 0)
+        seed = rand_u64() | 1;
+    k->seed = seed;
+    for (size_t i = 0; i < k->n; i++)
+        k->few[i].hash = hash_key(seed, k->few[i].raw);
+}
+
+static bool add_hashed(struct jscan_keys *k, struct str raw, struct err *e)
 {
     if (k->n >= LIMIT_JSON_MEMBERS)
         return err_set(e, ERR_BAD_REQUEST, "JSON: an object with more than %d members",
                        LIMIT_JSON_MEMBERS);
+    if (k->seed == 0)
+        hash_few(k);
     if (k->n == JSCAN_KEYS_FEW && !k->slots && !grow(k))
         return err_set(e, ERR_UNAVAILABLE, "out of memory");
     uint64_t hash = hash_key(k->seed, raw);
     struct jscan_key_slot *slot = find_slot(k, hash, raw);
-    if (!str_is_absent(slot->raw)) {
-        struct str shown = str_slice(raw, 0, 80);
-        while (shown.n < raw.n && ((unsigned char)raw.p[shown.n] & 0xC0) == 0x80)
-            shown.n--;
-        return err_set(e, ERR_BAD_REQUEST, "JSON: member %.*s occurs twice", STR_FMT(shown));
-    }
+    if (!str_is_absent(slot->raw))
+        return refuse_twice(raw, e);
     *slot = (struct jscan_key_slot){hash, raw};
     k->n++;
+    return true;
+}
+
+bool jscan_keys_add(struct jscan_keys *k, struct str raw, bool is_plain, struct err *e)
+{
+    /* Long names are hashed: a stranger could make comparing each with each of them dear. */
+    enum { SHORT_NAME = 64 };
+    if (!is_plain || raw.n > SHORT_NAME || k->n >= JSCAN_KEYS_FEW || k->seed != 0)
+        return add_hashed(k, raw, e);
+    for (size_t i = 0; i < k->n; i++) {
+        struct str seen = k->few[i].raw;
+        if (seen.n == raw.n && seen.p[1] == raw.p[1] && memcmp(seen.p, raw.p, raw.n) == 0)
+            return refuse_twice(raw, e);
+    }
+    k->few[k->n++].raw = raw;
     return true;
 }

@@ -10,6 +10,14 @@
 
 #define META_PREFIX "io.modelcontextprotocol/"
 
+/* What was seen beside the message's fields, for the search of lookalikes: where every member is
+ * one that was asked for, by its exact name, there is none to look for (no name asked for is itself
+ * the lookalike of another). */
+struct seen {
+    size_t top_others, params_others, meta_others;
+    struct str notifications; /* params.notifications */
+};
+
 /* What a raw value looks like in a message: its type when it is long or a container. */
 static struct str shown(struct str raw)
 {
@@ -53,12 +61,12 @@ static bool wrong(struct err *e, enum err_code code, const char *where, struct s
     return err_set(e, code, "%s: given %.*s, expected %s", where, STR_FMT(s), expected);
 }
 
-/* jscan_object on a part of the message; a failure says which. */
+/* jscan_object_others on a part of the message; a failure says which. */
 static bool scan_part(struct str object, const char *where, struct jwant *wants, size_t n,
-                      struct err *e)
+                      size_t *n_others, struct err *e)
 {
     struct err inner;
-    if (jscan_object(object, wants, n, &inner))
+    if (jscan_object_others(object, wants, n, n_others, &inner))
         return true;
     return err_set(e, inner.code, "%s: %s", where, inner.msg);
 }
@@ -70,7 +78,7 @@ static bool unescape(struct arena *a, struct str raw, const char *where, struct 
            wrong(e, ERR_INVALID, where, raw, "a string without \\u0000");
 }
 
-static bool read_meta(struct arena *a, struct rpc_message *m, struct err *e)
+static bool read_meta(struct arena *a, struct rpc_message *m, struct seen *seen, struct err *e)
 {
     struct jwant wants[] = {{STR("progressToken"), STR_NONE},
                             {STR(META_PREFIX "protocolVersion"), STR_NONE},
@@ -81,7 +89,7 @@ static bool read_meta(struct arena *a, struct rpc_message *m, struct err *e)
         return true;
     if (!is_type(m->meta, JTYPE_OBJECT))
         return wrong(e, ERR_INVALID, "params._meta", m->meta, "an object");
-    if (!scan_part(m->meta, "params._meta", wants, ARRAY_LEN(wants), e))
+    if (!scan_part(m->meta, "params._meta", wants, ARRAY_LEN(wants), &seen->meta_others, e))
         return false;
     m->progress_token = wants[0].value;
     m->client_capabilities = wants[2].value;
@@ -103,18 +111,20 @@ static bool read_text(struct arena *a, struct str raw, const char *where, struct
     return !is_type(raw, JTYPE_STRING) || unescape(a, raw, where, out, e);
 }
 
-static bool read_params(struct arena *a, struct rpc_message *m, struct err *e)
+static bool read_params(struct arena *a, struct rpc_message *m, struct seen *seen, struct err *e)
 {
     struct jwant wants[] = {{STR("name"), STR_NONE},          {STR("uri"), STR_NONE},
                             {STR("arguments"), STR_NONE},     {STR("cursor"), STR_NONE},
                             {STR("level"), STR_NONE},         {STR("ref"), STR_NONE},
                             {STR("_meta"), STR_NONE},         {STR("taskId"), STR_NONE},
-                            {STR("progressToken"), STR_NONE}, {STR("requestId"), STR_NONE}};
+                            {STR("progressToken"), STR_NONE}, {STR("requestId"), STR_NONE},
+                            {STR("notifications"), STR_NONE}};
+    size_t ignored;
     if (str_is_absent(m->params))
         return true;
     if (!is_type(m->params, JTYPE_OBJECT))
         return wrong(e, ERR_INVALID, "params", m->params, "an object");
-    if (!scan_part(m->params, "params", wants, ARRAY_LEN(wants), e))
+    if (!scan_part(m->params, "params", wants, ARRAY_LEN(wants), &seen->params_others, e))
         return false;
     m->name = wants[0].value;
     m->uri = wants[1].value;
@@ -126,10 +136,11 @@ static bool read_params(struct arena *a, struct rpc_message *m, struct err *e)
     m->task_id = wants[7].value;
     m->params_progress_token = is_string_or_number(wants[8].value) ? wants[8].value : STR_NONE;
     m->request_id = is_string_or_number(wants[9].value) ? wants[9].value : STR_NONE;
-    if (is_type(m->ref, JTYPE_OBJECT) && !scan_part(m->ref, "params.ref", NULL, 0, e))
+    seen->notifications = wants[10].value;
+    if (is_type(m->ref, JTYPE_OBJECT) && !scan_part(m->ref, "params.ref", NULL, 0, &ignored, e))
         return false;
     return read_text(a, m->name, "params.name", &m->name_text, e) &&
-           read_text(a, m->uri, "params.uri", &m->uri_text, e) && read_meta(a, m, e);
+           read_text(a, m->uri, "params.uri", &m->uri_text, e) && read_meta(a, m, seen, e);
 }
 
 static bool check_id(struct rpc_message *m, struct str id, struct err *e)
@@ -163,7 +174,8 @@ bool rpc_is_batch(struct str body)
 }
 
 /* Every member that is read here, at its level. */
-static bool lookalikes_check(struct arena *a, const struct rpc_message *m, struct err *e)
+static bool lookalikes_check(struct arena *a, const struct rpc_message *m, const struct seen *seen,
+                             struct err *e)
 {
     static const struct str top[] = {STR("jsonrpc"), STR("id"),     STR("method"),
                                      STR("params"),  STR("result"), STR("error")};
@@ -175,28 +187,20 @@ static bool lookalikes_check(struct arena *a, const struct rpc_message *m, struc
                                       STR("io.modelcontextprotocol/protocolVersion")};
     static const struct str ref[] = {STR("type"), STR("name"), STR("uri")};
     static const struct str filter[] = {STR("resourceSubscriptions")};
-    const struct {
-        const char *member;
-        const struct str *names;
-        size_t n;
-    } inside[] = {{"_meta", meta, ARRAY_LEN(meta)},
-                  {"ref", ref, ARRAY_LEN(ref)},
-                  {"notifications", filter, ARRAY_LEN(filter)}};
-    if (!lookalike_check(a, m->raw, top, ARRAY_LEN(top), "", e))
+    if (seen->top_others > 0 && !lookalike_check(a, m->raw, top, ARRAY_LEN(top), "", e))
         return false;
     if (!is_type(m->params, JTYPE_OBJECT))
         return true; /* read_params says so */
-    if (!lookalike_check(a, m->params, params, ARRAY_LEN(params), "params", e))
+    if (seen->params_others > 0 &&
+        !lookalike_check(a, m->params, params, ARRAY_LEN(params), "params", e))
         return false;
-    for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
-        struct jwant want = {.name = str_c(inside[i].member)};
-        if (!jscan_object(m->params, &want, 1, e))
-            return false;
-        if (is_type(want.value, JTYPE_OBJECT) &&
-            !lookalike_check(a, want.value, inside[i].names, inside[i].n, inside[i].member, e))
-            return false;
-    }
-    return true;
+    if (is_type(m->meta, JTYPE_OBJECT) && seen->meta_others > 0 &&
+        !lookalike_check(a, m->meta, meta, ARRAY_LEN(meta), "_meta", e))
+        return false;
+    if (is_type(m->ref, JTYPE_OBJECT) && !lookalike_check(a, m->ref, ref, ARRAY_LEN(ref), "ref", e))
+        return false;
+    return !is_type(seen->notifications, JTYPE_OBJECT) ||
+           lookalike_check(a, seen->notifications, filter, ARRAY_LEN(filter), "notifications", e);
 }
 
 static bool lengths_check(const struct rpc_message *m, struct err *e)
@@ -219,12 +223,13 @@ bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct
     struct jwant wants[] = {{STR("jsonrpc"), STR_NONE}, {STR("id"), STR_NONE},
                             {STR("method"), STR_NONE},  {STR("params"), STR_NONE},
                             {STR("result"), STR_NONE},  {STR("error"), STR_NONE}};
+    struct seen seen = {0};
     *out = (struct rpc_message){.raw = body};
     if (rpc_is_batch(body))
         return jscan_valid(body, e) &&
                err_set(e, ERR_BAD_REQUEST,
                        "batches are not supported: given an array, expected one message");
-    if (!jscan_object(body, wants, ARRAY_LEN(wants), e))
+    if (!jscan_object_others(body, wants, ARRAY_LEN(wants), &seen.top_others, e))
         return false;
     struct str version = wants[0].value, id = wants[1].value, method = wants[2].value;
     out->params = wants[3].value;
@@ -246,7 +251,8 @@ bool rpc_parse(struct arena *a, struct str body, struct rpc_message *out, struct
         return wrong(e, ERR_BAD_REQUEST, "method", method, "the name of a method");
     if (!jscan_string(a, method, &out->method))
         return err_set(e, ERR_BAD_REQUEST, "method: expected a name without \\u0000");
-    return read_params(a, out, e) && lookalikes_check(a, out, e) && lengths_check(out, e);
+    return read_params(a, out, &seen, e) && lookalikes_check(a, out, &seen, e) &&
+           lengths_check(out, e);
 }
 
 struct str rpc_quote(struct arena *a, struct str text)

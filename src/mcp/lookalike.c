@@ -38,7 +38,7 @@ static bool is_lookalike(struct str name, const struct str *names, size_t n)
         is_ascii = is_ascii && (unsigned char)name.p[i] < 0x80;
     if (is_ascii) { /* nearly every name there is: lengths tell most apart */
         for (size_t i = 0; i < n; i++)
-            if (name.n == names[i].n && str_ieq(name, names[i]) && !str_eq(name, names[i]))
+            if (name.n == names[i].n && !str_eq(name, names[i]) && str_ieq(name, names[i]))
                 return true;
         return false;
     }

@@ -280,6 +280,82 @@ static void a_member_that_occurs_twice_is_refused_however_it_is_spelt(void **sta
     assert_true(jscan_object(STR("{\"a\":{\"b\":1},\"c\":{\"b\":1}}"), NULL, 0, &e));
 }
 
+/* {"<first>":1,"between":2,"<second>":3} */
+static bool both_fit(const char *first, const char *second)
+{
+    struct buf b;
+    struct err e;
+    buf_init(&b, 1 << 16);
+    buf_addf(&b, "{\"%s\":1,\"between\":2,\"%s\":3}", first, second);
+    bool is_good = jscan_object(buf_str(&b), NULL, 0, &e);
+    if (!is_good && (e.code != ERR_BAD_REQUEST || !strstr(e.msg, "occurs twice")))
+        fail_msg("%s", e.msg);
+    buf_end(&b);
+    return is_good;
+}
+
+static void names_are_the_same_in_either_order_of_spellings(void **state)
+{
+    (void)state;
+    static const char *const same[][2] = {{"name", "n\\u0061me"},
+                                          {"n\\u0061me", "\\u006Eame"},
+                                          {"", ""},
+                                          {"a/b", "a\\/b"},
+                                          {"\xC3\xA9", "\\u00e9"},
+                                          {"\xF0\x9F\x98\x80", "\\uD83D\\uDE00"},
+                                          {"\\n", "\\u000a"},
+                                          {"\\\\", "\\u005c"},
+                                          {"\xC3\xA9", "\xC3\xA9"}};
+    static const char *const apart[][2] = {{"name", "nam"},          {"name", "namf"},
+                                           {"name", "mame"},         {"name", "n\\u0062me"},
+                                           {"", "\\u0000"},          {"\\n", "n"},
+                                           {"\\\\n", "\\n"},         {"\\\\u0061", "a"},
+                                           {"\xC3\xA9", "e\\u0301"}, {"a\\u0000b", "a\\u0000c"}};
+    for (size_t i = 0; i < ARRAY_LEN(same); i++)
+        if (both_fit(same[i][0], same[i][1]) || both_fit(same[i][1], same[i][0]))
+            fail_msg("both fit: %s and %s", same[i][0], same[i][1]);
+    for (size_t i = 0; i < ARRAY_LEN(apart); i++)
+        if (!both_fit(apart[i][0], apart[i][1]) || !both_fit(apart[i][1], apart[i][0]))
+            fail_msg("refused: %s and %s", apart[i][0], apart[i][1]);
+}
+
+static void long_names_are_compared_with_short_ones_and_each_other(void **state)
+{
+    (void)state;
+    char name[202], other[202], escaped[207];
+    for (size_t n = 55; n < 200; n++) {
+        memset(name, 'x', n);
+        name[n] = '\0';
+        memcpy(other, name, n + 1);
+        assert_false(both_fit(name, other));
+        other[n - 1] = 'y';
+        assert_true(both_fit(name, other));
+        other[n - 1] = '\0';
+        assert_true(both_fit(name, other));
+        memcpy(escaped, name, n);
+        memcpy(escaped + n - 1, "\\u0078", 7);
+        assert_false(both_fit(name, escaped));
+        assert_false(both_fit(escaped, name));
+    }
+}
+
+static void members_that_were_not_asked_for_are_counted(void **state)
+{
+    (void)state;
+    struct err e;
+    size_t n_others = 9;
+    struct jwant w[] = {{STR("a"), STR_NONE}, {STR("name"), STR_NONE}};
+    assert_true(jscan_object_others(STR("{}"), w, 2, &n_others, &e) && n_others == 0);
+    assert_true(jscan_object_others(STR("{\"n\\u0061me\":1,\"a\":2}"), w, 2, &n_others, &e));
+    assert_int_equal(n_others, 0);
+    assert_true(str_eq(w[1].value, STR("1")) && str_eq(w[0].value, STR("2")));
+    assert_true(jscan_object_others(STR("{\"Name\":1,\"a\":{\"z\":0},\"a\\u0000\":2,\"\":3}"), w, 2,
+                                    &n_others, &e));
+    assert_int_equal(n_others, 3);
+    assert_true(jscan_object_others(STR("{\"a\":1,\"name\":2}"), NULL, 0, &n_others, &e));
+    assert_int_equal(n_others, 2);
+}
+
 static struct str members(struct buf *b, size_t n, const char *last)
 {
     buf_reset(b);
@@ -302,6 +378,13 @@ static void repeated_members_are_found_among_many(void **state)
         assert_false(jscan_object(members(&b, counts[i], "k0"), NULL, 0, &e));
         assert_int_equal(e.code, ERR_BAD_REQUEST);
         assert_false(jscan_object(members(&b, counts[i], "k3\\u0030"), NULL, 0, &e));
+        assert_true(jscan_object(members(&b, counts[i], "k\\u0061"), NULL, 0, &e));
+        if (counts[i] + 2 > LIMIT_JSON_MEMBERS)
+            continue;
+        /* escaped ones change how the names are kept, before and after there are many */
+        assert_true(jscan_object(members(&b, counts[i], "\\u0061\":0,\"k"), NULL, 0, &e));
+        assert_false(jscan_object(members(&b, counts[i], "\\u0061\":0,\"k1"), NULL, 0, &e));
+        assert_int_equal(e.code, ERR_BAD_REQUEST);
     }
     assert_false(jscan_object(members(&b, LIMIT_JSON_MEMBERS, "last"), NULL, 0, &e));
     assert_int_equal(e.code, ERR_BAD_REQUEST);
@@ -362,6 +445,10 @@ static void strings_are_unescaped_and_nul_is_refused(void **state)
     assert_false(jscan_string_eq(STR("\"n\\u0061me\""), STR("nam")));
     assert_false(jscan_string_eq(STR("\"n\\u0061m\""), STR("name")));
     assert_false(jscan_string_eq(STR("name"), STR("name")));
+    assert_false(jscan_string_eq(STR("\"a\\nb\""), STR("a\\nb"))); /* the letters as written */
+    assert_true(jscan_string_eq(STR("\"a\\nb\""), STR("a\nb")));
+    assert_true(jscan_string_eq(STR("\"\""), STR("")));
+    assert_true(jscan_string_eq(STR("\"\\ud83d\\ude00\""), STR("\xF0\x9F\x98\x80")));
 }
 
 static void integers_are_exact_or_refused(void **state)
@@ -408,6 +495,9 @@ int main(void)
         cmocka_unit_test(members_asked_for_are_found_as_written_at_the_top_level_only),
         cmocka_unit_test(the_case_of_member_names_matters),
         cmocka_unit_test(a_member_that_occurs_twice_is_refused_however_it_is_spelt),
+        cmocka_unit_test(names_are_the_same_in_either_order_of_spellings),
+        cmocka_unit_test(long_names_are_compared_with_short_ones_and_each_other),
+        cmocka_unit_test(members_that_were_not_asked_for_are_counted),
         cmocka_unit_test(repeated_members_are_found_among_many),
         cmocka_unit_test(json_that_is_no_object_is_told_apart_from_what_is_no_json),
         cmocka_unit_test(items_and_members_are_walked_in_order),

@@ -185,6 +185,50 @@ static void members_that_occur_twice_are_refused_where_policy_reads(void **state
                 "{\"a\":1,\"a\":2}");
 }
 
+#define LOOKALIKE(where, name)                                                                     \
+    where "\"" name "\" differs only in case from a member of the protocol"
+
+static void names_that_others_would_take_for_judged_ones_are_refused_at_every_level(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {CALL(",\"Method\":\"b\""), LOOKALIKE("", "Method")},
+        {CALL(",\"params\":{},\"PARAMS\":{}"), LOOKALIKE("", "PARAMS")},
+        {CALL(",\"params\":{\"name\":\"a\",\"Name\":\"b\"}"), LOOKALIKE("params: ", "Name")},
+        {CALL(",\"params\":{\"Name\":\"b\"}"), LOOKALIKE("params: ", "Name")},
+        {CALL(",\"params\":{\"N\\u0061me\":\"b\"}"), LOOKALIKE("params: ", "Name")},
+        {CALL(",\"params\":{\"ta\xC5\xBFkId\":\"b\"}"), LOOKALIKE("params: ", "ta\xC5\xBFkId")},
+        {CALL(",\"params\":{\"tas\\u212aId\":1}"), LOOKALIKE("params: ", "tas\xE2\x84\xAAId")},
+        {CALL(",\"params\":{\"Notifications\":{}}"), LOOKALIKE("params: ", "Notifications")},
+        {CALL(",\"params\":{\"_meta\":{\"ProgressToken\":1}}"),
+         LOOKALIKE("_meta: ", "ProgressToken")},
+        {CALL(",\"params\":{\"ref\":{\"type\":\"a\",\"Uri\":\"b\"}}"), LOOKALIKE("ref: ", "Uri")},
+        {CALL(",\"params\":{\"notifications\":{\"resourcesubscriptions\":[]}}"),
+         LOOKALIKE("notifications: ", "resourcesubscriptions")},
+        {CALL(",\"params\":{\"x\\u0000\":1}"), "params holds a member name with \\u0000"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_refused(cases[i].text, ERR_BAD_REQUEST, cases[i].message);
+}
+
+static void strangers_beside_judged_members_are_let_through(void **state)
+{
+    (void)state;
+    assert_text(parsed(CALL(",\"extra\":1,\"params\":{\"name\":\"a\",\"title\":\"b\"}")).name_text,
+                "a");
+    assert_text(parsed(CALL(",\"params\":{\"_meta\":{\"progressToken\":7,\"trace\":\"b\"}}"))
+                    .progress_token,
+                "7");
+    assert_text(
+        parsed(CALL(",\"params\":{\"n\\u0061me\":\"a\",\"ref\":{\"type\":\"t\",\"other\":1}}"))
+            .name_text,
+        "a");
+    assert_text(parsed(CALL(",\"params\":{\"arguments\":{\"Name\":1,\"name\":2}}")).arguments,
+                "{\"Name\":1,\"name\":2}");
+}
+
 static void params_of_the_wrong_type_are_invalid_and_the_id_is_known(void **state)
 {
     (void)state;
@@ -296,6 +340,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_id_is_a_short_string_or_an_integer, setup, teardown),
         cmocka_unit_test_setup_teardown(members_that_occur_twice_are_refused_where_policy_reads,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            names_that_others_would_take_for_judged_ones_are_refused_at_every_level, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(strangers_beside_judged_members_are_let_through, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(params_of_the_wrong_type_are_invalid_and_the_id_is_known,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(batches_are_recognised_and_refused, setup, teardown),

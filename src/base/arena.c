@@ -1,7 +1,7 @@
 /*
- * A list of chunks. The first chunk holds the arena itself and comes from a short free list of its
- * thread, so that an ordinary request costs no malloc. Under AddressSanitizer every byte that was
- * not handed out is poisoned.
+ * A list of chunks. The first chunk holds the arena itself. It and the second one come from short
+ * free lists of their thread, so that an ordinary request costs no malloc. Under AddressSanitizer
+ * every byte that was not handed out is poisoned.
  */
 #include "base/arena.h"
 
@@ -30,9 +30,9 @@
 
 enum {
     ALIGN = 16,              /* bytes; every allocation starts at a multiple */
-    FIRST_CHUNK = 4 * 1024,  /* bytes of a pooled chunk */
+    FIRST_CHUNK = 4 * 1024,  /* bytes of an arena's first chunk */
     LAST_CHUNK = 256 * 1024, /* bytes at which chunks stop doubling */
-    POOL_MAX = 256,          /* idle first chunks kept per thread: 1 MiB */
+    POOLS = 2,
 };
 
 struct chunk {
@@ -55,29 +55,47 @@ struct arena {
 
 _Static_assert(sizeof(struct chunk) % ALIGN == 0, "the bytes after a chunk's header are aligned");
 
-static _Thread_local struct chunk *pool;
-static _Thread_local size_t pool_count;
+/* Idle chunks of one size. */
+struct pool {
+    struct chunk *first;
+    size_t n;
+};
+
+static _Thread_local struct pool pools[POOLS];
+static const size_t pool_sizes[POOLS] = {FIRST_CHUNK - sizeof(struct chunk),
+                                         2 * (FIRST_CHUNK - sizeof(struct chunk))};
+static const size_t pool_max[POOLS] = {256, 64}; /* kept per thread: 1.5 MiB */
 static pthread_key_t pool_key;
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 
-static void pool_free(void *unused)
+static void pools_free(void *unused)
 {
     (void)unused;
-    while (pool) {
-        struct chunk *c = pool;
-        pool = c->next;
-        free(c);
+    for (size_t i = 0; i < POOLS; i++) {
+        while (pools[i].first) {
+            struct chunk *c = pools[i].first;
+            pools[i].first = c->next;
+            free(c);
+        }
+        pools[i].n = 0;
     }
-    pool_count = 0;
 }
 
 static void pool_key_make(void)
 {
-    ensure(pthread_key_create(&pool_key, pool_free) == 0);
+    ensure(pthread_key_create(&pool_key, pools_free) == 0);
 }
 
 static struct chunk *chunk_new(size_t size)
 {
+    for (size_t i = 0; i < POOLS; i++) {
+        struct chunk *idle = pools[i].first;
+        if (size != pool_sizes[i] || !idle)
+            continue;
+        pools[i].first = idle->next;
+        pools[i].n--;
+        return idle;
+    }
     struct chunk *c = malloc(sizeof(*c) + size);
     if (!c)
         return NULL;
@@ -86,32 +104,24 @@ static struct chunk *chunk_new(size_t size)
     return c;
 }
 
-static struct chunk *pool_take(void)
+static void chunk_end(struct chunk *c)
 {
-    struct chunk *c = pool;
-    if (!c)
-        return chunk_new(FIRST_CHUNK - sizeof(*c));
-    pool = c->next;
-    pool_count--;
-    return c;
-}
-
-static void pool_give(struct chunk *c)
-{
-    if (pool_count >= POOL_MAX) {
-        unpoison(c + 1, c->size);
-        free(c);
+    for (size_t i = 0; i < POOLS; i++) {
+        if (c->size != pool_sizes[i] || pools[i].n >= pool_max[i])
+            continue;
+        if (!pools[i].first) {
+            /* A value that is not NULL makes the thread's end run pools_free. */
+            pthread_once(&pool_once, pool_key_make);
+            pthread_setspecific(pool_key, &pool_key);
+        }
+        poison(c + 1, c->size);
+        c->next = pools[i].first;
+        pools[i].first = c;
+        pools[i].n++;
         return;
     }
-    if (!pool) {
-        /* A value that is not NULL makes the thread's end run pool_free. */
-        pthread_once(&pool_once, pool_key_make);
-        pthread_setspecific(pool_key, &pool_key);
-    }
-    poison(c + 1, c->size);
-    c->next = pool;
-    pool = c;
-    pool_count++;
+    unpoison(c + 1, c->size);
+    free(c);
 }
 
 static size_t rounded(size_t n)
@@ -121,7 +131,7 @@ static size_t rounded(size_t n)
 
 struct arena *arena_new(size_t max_bytes)
 {
-    struct chunk *c = pool_take();
+    struct chunk *c = chunk_new(pool_sizes[0]);
     if (!c)
         return NULL;
     c->next = NULL;
@@ -143,13 +153,11 @@ void arena_end(struct arena *a)
         h->fn(h->arg);
     }
     struct chunk *c = a->chunks;
-    while (c->next) {
+    while (c) { /* the last holds the arena */
         struct chunk *older = c->next;
-        unpoison(c + 1, c->size);
-        free(c);
+        chunk_end(c);
         c = older;
     }
-    pool_give(c);
 }
 
 void arena_endp(struct arena **a)

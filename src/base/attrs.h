@@ -8,6 +8,8 @@
 #define auto_free(fn)     __attribute__((cleanup(fn)))
 #define no_return         __attribute__((noreturn))
 #define unused_arg        __attribute__((unused))
+/* What leads here is seldom taken: the compiler keeps it apart from what is. */
+#define seldom __attribute__((cold))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -42,7 +42,7 @@ static bool grow(struct buf *b, size_t need)
     return true;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+static char *reserve_more(struct buf *b, size_t n)
 {
     size_t need;
     if (b->failed)
@@ -56,11 +56,26 @@ char *buf_reserve(struct buf *b, size_t n)
     return b->p + b->n;
 }
 
+/* Mostly there is room. */
+static inline char *reserve(struct buf *b, size_t n)
+{
+    if (b->failed || n >= b->cap - b->n || b->n + n > b->max)
+        return reserve_more(b, n);
+    char *to = b->p + b->n;
+    to[n] = '\0';
+    return to;
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+    return reserve(b, n);
+}
+
 void buf_add(struct buf *b, struct str s)
 {
     if (s.n == 0)
         return;
-    char *to = buf_reserve(b, s.n);
+    char *to = reserve(b, s.n);
     if (!to)
         return;
     memcpy(to, s.p, s.n);
@@ -69,7 +84,7 @@ void buf_add(struct buf *b, struct str s)
 
 void buf_add_char(struct buf *b, char c)
 {
-    char *to = buf_reserve(b, 1);
+    char *to = reserve(b, 1);
     if (!to)
         return;
     *to = c;
@@ -82,7 +97,7 @@ void buf_addf(struct buf *b, const char *fmt, ...)
     va_start(args, fmt);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    char *to = n < 0 ? NULL : buf_reserve(b, (size_t)n);
+    char *to = n < 0 ? NULL : reserve(b, (size_t)n);
     if (!to) {
         b->failed = true;
         return;

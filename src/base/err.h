@@ -22,9 +22,9 @@ struct err {
 
 /* Sets code and public message, clears the detail, and returns false so that callers can `return
  * err_set(...)`. e may be NULL. */
-bool err_set(struct err *e, enum err_code code, const char *fmt, ...) printf_like(3, 4);
+seldom bool err_set(struct err *e, enum err_code code, const char *fmt, ...) printf_like(3, 4);
 /* Adds what only the log may see. Returns false. */
-bool err_detail(struct err *e, const char *fmt, ...) printf_like(2, 3);
+seldom bool err_detail(struct err *e, const char *fmt, ...) printf_like(2, 3);
 /* The text code, e.g. "not_found". */
 const char *err_text(enum err_code code);
 int err_http(enum err_code code);
@@ -32,6 +32,6 @@ int err_rpc(enum err_code code);
 const char *err_oauth(enum err_code code);
 
 /* Our own mistake: prints file, line and message to stderr and aborts, in every build. */
-no_return void bug_at(const char *file, int line, const char *msg);
+seldom no_return void bug_at(const char *file, int line, const char *msg);
 #define bug(msg)     bug_at(__FILE__, __LINE__, (msg))
 #define ensure(cond) ((cond) ? (void)0 : bug("ensure failed: " #cond))

@@ -12,6 +12,7 @@ static bool authorization_put(struct credential *c, struct str scheme, struct st
 {
     struct buf text;
     buf_init(&text, LIMIT_CREDENTIAL);
+    buf_reserve(&text, scheme.n + token.n); /* growing would leave copies behind */
     buf_add(&text, scheme);
     buf_add(&text, token);
     bool is_kept = buf_ok(&text) && secret_set(&c->header_text, text.p, text.n);

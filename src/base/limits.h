@@ -239,6 +239,8 @@ enum {
     LIMIT_REFRESH_PAUSE_MS    = 5 * 1000,         /* after a refresh that failed for now */
     LIMIT_REFRESH_AHEAD_MS    = 5 * 60 * 1000,    /* before the end of a token, but at most a fifth of its life */
     LIMIT_LINK_GUESSES        = 20,               /* links of one address in a minute that are not valid */
+    LIMIT_SECRETS_WARM        = 256,              /* opened secrets of one worker that are kept for a moment */
+    LIMIT_SECRET_WARM_MS      = 500,              /* that moment, from the first of them on; all are wiped at once */
     LIMIT_METERS              = 64 * 1024,        /* callers whose rate is remembered while they are idle */
     LIMIT_CALLS_USER          = 2000,             /* running calls of one person, whatever keys and clients they use: a fifth of LIMIT_FIBERS */
     LIMIT_REQUESTS_USER       = 2500,             /* ... and with lists and handshakes, which calls leave room for */

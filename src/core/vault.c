@@ -10,6 +10,8 @@
 #include "base/rand.h"
 #include "core/signing_key.h"
 #include "core/totp_seed.h"
+#include "io/loop.h"
+#include "log/metrics.h"
 #include "store/installation.h"
 #include "store/orgs.h"
 
@@ -21,7 +23,7 @@
 #define CHECK_NAME    STR("encryption_check")
 #define CHECK_TEXT    STR("tulle")
 
-enum { ROTATE_PAGE = 100, TEXT_MAX = 4 * LIMIT_CREDENTIAL, AAD_MAX = 1024, WRAPPED_MAX = 512 };
+enum { ROTATE_PAGE = 100, TEXT_MAX = 4 * LIMIT_CREDENTIAL, WRAPPED_MAX = 512 };
 
 struct data_key {
     uint8_t b[AEAD_KEY_SIZE];
@@ -31,6 +33,11 @@ struct vault {
     struct db *db;
     struct map *opened; /* org_id to struct data_key */
     uint64_t epoch;     /* of the store, when opened was filled */
+    /* What was opened a moment ago, by its place and its sealed text, to struct secret: calls that
+     * follow each other closely open the same one. NULL: nothing. */
+    struct map *warm;
+    struct loop *loop; /* which fires: */
+    struct loop_timer cool;
 };
 
 static void data_key_free(void *value)
@@ -47,6 +54,51 @@ static void buf_wipe_end(struct buf *b)
     buf_end(b);
 }
 
+static void warm_free(void *value)
+{
+    secret_end(value);
+    free(value);
+}
+
+/* Wipes what is warm. */
+static void warm_drop(struct vault *v)
+{
+    if (!v->warm)
+        return;
+    metric_add(M_SECRETS_WARM, -(int64_t)map_count(v->warm));
+    loop_timer_stop(v->loop, &v->cool);
+    map_free(v->warm, warm_free);
+    v->warm = NULL;
+}
+
+static void on_cool(struct loop_timer *t)
+{
+    warm_drop(CONTAINER_OF(t, struct vault, cool));
+}
+
+/* Without memory, or a loop that would wipe it, each opening is the first. */
+static void warm_keep(struct vault *v, struct str key, const struct secret *plain)
+{
+    struct loop *loop = loop_self();
+    if (!loop || (v->warm && map_count(v->warm) >= LIMIT_SECRETS_WARM))
+        return;
+    if (!v->warm && (v->warm = map_new()) != NULL) {
+        v->loop = loop;
+        loop_timer_set(loop, &v->cool, clock_mono_ms() + LIMIT_SECRET_WARM_MS);
+    }
+    struct secret *kept = v->warm ? calloc(1, sizeof *kept) : NULL;
+    if (!kept)
+        return;
+    struct str bytes = secret_reveal(plain);
+    void *old = NULL;
+    if (!secret_set(kept, bytes.p, bytes.n) || !map_set(v->warm, key, kept, &old))
+        old = kept;
+    else if (!old)
+        metric_add(M_SECRETS_WARM, 1);
+    if (old)
+        warm_free(old);
+}
+
 struct vault *vault_new(const struct keyring *keys, struct db *db, struct err *e)
 {
     struct vault *v = calloc(1, sizeof *v);
@@ -60,6 +112,7 @@ struct vault *vault_new(const struct keyring *keys, struct db *db, struct err *e
     v->keys = keys;
     v->db = db;
     v->epoch = db_epoch(db_store_of(db));
+    v->cool.on_fire = on_cool;
     return v;
 }
 
@@ -67,6 +120,7 @@ void vault_free(struct vault *v)
 {
     if (!v)
         return;
+    warm_drop(v);
     map_free(v->opened, data_key_free);
     free(v);
 }
@@ -133,15 +187,23 @@ static void cache_keep(struct vault *v, struct str org_id, const struct data_key
         data_key_free(old);
 }
 
+/* Forgets what may have changed. */
+static uint64_t epoch_follow(struct vault *v)
+{
+    uint64_t epoch = db_epoch(db_store_of(v->db));
+    if (epoch != v->epoch) {
+        warm_drop(v);
+        cache_drop(v);
+        v->epoch = epoch;
+    }
+    return epoch;
+}
+
 /* The opened data key, copied: the cache may change while the fiber waits. The caller wipes it. */
 static bool data_key_get(struct vault *v, struct arena *a, struct str org_id, struct data_key *k,
                          struct err *e)
 {
-    uint64_t epoch = db_epoch(db_store_of(v->db));
-    if (epoch != v->epoch) {
-        cache_drop(v);
-        v->epoch = epoch;
-    }
+    uint64_t epoch = epoch_follow(v);
     const struct data_key *known = map_get(v->opened, org_id);
     if (known) {
         *k = *known;
@@ -155,16 +217,10 @@ static bool data_key_get(struct vault *v, struct arena *a, struct str org_id, st
     return true;
 }
 
-static void aad_make(struct buf *aad, const struct vault_place *place)
+static struct str aad_make(struct arena *a, const struct vault_place *place)
 {
-    buf_init(aad, AAD_MAX);
-    buf_add(aad, place->table);
-    buf_add_char(aad, '|');
-    buf_add(aad, place->column);
-    buf_add_char(aad, '|');
-    buf_add(aad, place->row);
-    buf_add_char(aad, '|');
-    buf_add(aad, place->org_id);
+    return ARENA_JOIN(a, place->table, STR("|"), place->column, STR("|"), place->row, STR("|"),
+                      place->org_id);
 }
 
 bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *place, struct str plain,
@@ -173,11 +229,11 @@ bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *plac
     struct data_key k;
     if (!data_key_get(v, a, place->org_id, &k, e))
         return false;
-    struct buf aad, box, text;
-    aad_make(&aad, place);
+    struct buf box, text;
+    struct str aad = aad_make(a, place);
     buf_init(&box, TEXT_MAX);
     buf_init(&text, TEXT_MAX);
-    bool is_ok = buf_ok(&aad) && aead_seal(k.b, buf_str(&aad), plain, &box) && buf_ok(&box);
+    bool is_ok = !str_is_absent(aad) && aead_seal(k.b, aad, plain, &box) && buf_ok(&box);
     secret_wipe(&k, sizeof k);
     if (is_ok) {
         buf_add(&text, STR(SEALED_PREFIX));
@@ -187,35 +243,51 @@ bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *plac
         if (is_ok)
             *sealed = copy;
     }
-    buf_end(&aad);
     buf_end(&box);
     buf_end(&text);
     return is_ok || err_set(e, ERR_UNAVAILABLE, "the secret is too large to seal");
 }
 
-bool vault_open(struct vault *v, struct arena *a, const struct vault_place *place,
-                struct str sealed, struct secret *out, struct err *e)
+static bool open_cold(struct vault *v, struct arena *a, struct str org_id, struct str aad,
+                      struct str sealed, struct secret *out, struct err *e)
 {
     struct data_key k;
-    if (!data_key_get(v, a, place->org_id, &k, e))
+    if (!data_key_get(v, a, org_id, &k, e))
         return false;
-    struct buf aad, box, plain;
-    aad_make(&aad, place);
+    struct buf box, plain;
     buf_init(&box, TEXT_MAX);
     buf_init(&plain, TEXT_MAX);
     size_t skip = sizeof SEALED_PREFIX - 1;
-    bool is_ok = buf_ok(&aad) && str_starts(sealed, STR(SEALED_PREFIX)) &&
+    bool is_ok = str_starts(sealed, STR(SEALED_PREFIX)) &&
                  text_b64url_decode(str_slice(sealed, skip, sealed.n), &box) &&
-                 aead_open(k.b, buf_str(&aad), buf_str(&box), &plain);
+                 aead_open(k.b, aad, buf_str(&box), &plain);
     secret_wipe(&k, sizeof k);
     if (!is_ok)
         err_set(e, ERR_INTERNAL, "a stored secret does not open");
     else if (!secret_set(out, plain.p ? plain.p : "", plain.n))
         is_ok = err_set(e, ERR_UNAVAILABLE, "out of memory");
-    buf_end(&aad);
     buf_end(&box);
     buf_wipe_end(&plain);
     return is_ok;
+}
+
+bool vault_open(struct vault *v, struct arena *a, const struct vault_place *place,
+                struct str sealed, struct secret *out, struct err *e)
+{
+    struct str aad = aad_make(a, place), key = ARENA_JOIN(a, aad, STR("|"), sealed);
+    if (str_is_absent(aad) || str_is_absent(key))
+        return err_set(e, ERR_UNAVAILABLE, "out of memory");
+    uint64_t epoch = epoch_follow(v);
+    const struct secret *warm = v->warm ? map_get(v->warm, key) : NULL;
+    if (warm) {
+        struct str bytes = secret_reveal(warm);
+        return secret_set(out, bytes.p, bytes.n) || err_set(e, ERR_UNAVAILABLE, "out of memory");
+    }
+    if (!open_cold(v, a, place->org_id, aad, sealed, out, e))
+        return false;
+    if (epoch == v->epoch) /* else it may be no secret any more */
+        warm_keep(v, key, out);
+    return true;
 }
 
 /* The key id in keyring_seal's "v1.<id>.<...>"; absent when the text has another shape. */

@@ -22,7 +22,8 @@ struct vault_place {
 /* Waits (store) on a cache miss. ERR_INTERNAL when the data key does not open. */
 bool vault_seal(struct vault *v, struct arena *a, const struct vault_place *place, struct str plain,
                 struct str *sealed, struct err *e) must_use;
-/* out is wiped by secret_end. */
+/* out is wiped by secret_end. A copy stays open for half a second at most, or until authorization
+ * data changes: on a busy connection one opening serves many calls. */
 bool vault_open(struct vault *v, struct arena *a, const struct vault_place *place,
                 struct str sealed, struct secret *out, struct err *e) must_use;
 /* Re-wraps every organization's data key under the newest master key, and the check row. Counts

@@ -1,7 +1,10 @@
 /* The vault: sealing, binding to a place, the wrong key, rotation. */
 #include "unit/tenant_fixture.h"
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "core/vault.h"
+#include "log/metrics.h"
 
 #define KEY_A "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define KEY_B "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
@@ -75,6 +78,7 @@ static void shred_body(struct fixture *f)
     struct vault *v = vault_new(&k, f->db, &f->e);
     struct secret s = {0};
     OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("x"), &sealed, &f->e));
+    opens_as(f, v, org, sealed, "x");
     OK(f, orgs_delete(f->db, f->a, org, NOW, &f->e));
     FAILS(f, ERR_NOT_FOUND, vault_open(v, f->a, PLACE(org, "r1"), sealed, &s, &f->e));
     vault_free(v);
@@ -84,6 +88,39 @@ static void shred_body(struct fixture *f)
 static void deleting_an_organization_shreds_its_secrets(unused_arg void **state)
 {
     with_store(shred_body);
+}
+
+static void warm_body(struct fixture *f)
+{
+    struct keyring k;
+    keys_read(f, &k, KEY_A);
+    struct str org = org_with_key(f, &k, "one"), sealed, other;
+    struct vault *v = vault_new(&k, f->db, &f->e);
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("x"), &sealed, &f->e));
+    OK(f, vault_seal(v, f->a, PLACE(org, "r1"), STR("y"), &other, &f->e));
+    for (int i = 0; i < 3; i++) {
+        opens_as(f, v, org, sealed, "x");
+        opens_as(f, v, org, other, "y");
+    }
+    assert_int_equal(metric_value(M_SECRETS_WARM), 2);
+    int64_t deadline = clock_mono_ms() + 20 * LIMIT_SECRET_WARM_MS;
+    while (metric_value(M_SECRETS_WARM) > 0 && clock_mono_ms() < deadline)
+        OK(f, fiber_sleep_until(clock_mono_ms() + 20, &f->e));
+    assert_int_equal(metric_value(M_SECRETS_WARM), 0);
+
+    opens_as(f, v, org, sealed, "x");
+    assert_int_equal(metric_value(M_SECRETS_WARM), 1);
+    org_with_key(f, &k, "two"); /* authorization data has changed: who opens next finds nothing */
+    opens_as(f, v, org, other, "y");
+    assert_int_equal(metric_value(M_SECRETS_WARM), 1);
+    vault_free(v);
+    assert_int_equal(metric_value(M_SECRETS_WARM), 0);
+    keyring_end(&k);
+}
+
+static void an_opened_secret_is_wiped_after_a_moment(unused_arg void **state)
+{
+    with_store(warm_body);
 }
 
 static void check_body(struct fixture *f)
@@ -156,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_opens_only_where_it_was_put),
         cmocka_unit_test(deleting_an_organization_shreds_its_secrets),
+        cmocka_unit_test(an_opened_secret_is_wiped_after_a_moment),
         cmocka_unit_test(a_wrong_key_is_refused_by_name),
         cmocka_unit_test(rotation_rewraps_all_and_secrets_stay),
     };

@@ -172,6 +172,8 @@ static struct str *text_at(struct audit_row *row, size_t offset)
 static void text_clean(char *p, size_t n)
 {
     bool is_utf8 = text_is_utf8((struct str){p, n});
+    if (is_utf8 && !memchr(p, '\0', n))
+        return;
     for (size_t i = 0; i < n; i++)
         if (p[i] == '\0' || (!is_utf8 && (unsigned char)p[i] >= 0x80))
             p[i] = '?';

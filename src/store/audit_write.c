@@ -11,7 +11,7 @@
 #include "store/audit_queue.h"
 
 enum {
-    BATCH_ROWS = 1000, /* of one transaction */
+    BATCH_ROWS = 512, /* of one transaction */
     BATCH_BYTES = 64 * 1024 * 1024,
     BACK_OFF_MS = 100, /* first pause after a failure; doubles */
     BACK_OFF_MAX_MS = 5000,
@@ -86,8 +86,11 @@ static struct link *link_of(struct audit_log *log, struct str org_id)
 /* What the ids of rows of this time begin with, and no id of an earlier row is above. */
 static void id_begin(int64_t at, char out[ID_BEGIN_SIZE])
 {
-    snprintf(out, ID_BEGIN_SIZE, "evt_%0*llx", ID_TIME_DIGITS,
-             (unsigned long long)at & 0xffffffffffff);
+    uint8_t time[ID_TIME_DIGITS / 2];
+    for (size_t i = 0; i < sizeof time; i++)
+        time[i] = (uint8_t)((uint64_t)at >> 8 * (sizeof time - 1 - i));
+    memcpy(out, "evt_", sizeof "evt_");
+    text_hex(out + sizeof "evt_" - 1, time, sizeof time);
 }
 
 /* "evt_", 12 hex digits of time, 20 of chance: later rows go to the end of the primary key. */
@@ -132,13 +135,13 @@ static bool entry_link(struct audit_log *log, struct audit_entry *en, struct buf
 
 static void entry_add(const struct audit_log *log, struct db_batch *b, const struct audit_row *r)
 {
-    db_batch_add(b, log->config.sync ? &audit_insert_durable : &audit_insert,
-                 DB_ARGS(A_STR(r->id), A_STR(r->org_id), A_STR(r->chain), A_INT(r->seq),
-                         A_INT(r->at), A_STR(r->kind), A_STR(r->user_id), A_STR(r->client_id),
-                         A_STR(r->key_id), A_STR(r->connection_id), A_STR(r->method),
-                         A_STR(r->name), A_STR(r->outcome), A_STR(r->error), A_STR(r->arguments),
-                         A_STR(r->request_id), A_INT(r->duration_us), A_INT(r->bytes_in),
-                         A_INT(r->bytes_out), A_STR(r->prev_hash), A_STR(r->hash)));
+    db_batch_lend(b, log->config.sync ? &audit_insert_durable : &audit_insert,
+                  DB_ARGS(A_STR(r->id), A_STR(r->org_id), A_STR(r->chain), A_INT(r->seq),
+                          A_INT(r->at), A_STR(r->kind), A_STR(r->user_id), A_STR(r->client_id),
+                          A_STR(r->key_id), A_STR(r->connection_id), A_STR(r->method),
+                          A_STR(r->name), A_STR(r->outcome), A_STR(r->error), A_STR(r->arguments),
+                          A_STR(r->request_id), A_INT(r->duration_us), A_INT(r->bytes_in),
+                          A_INT(r->bytes_out), A_STR(r->prev_hash), A_STR(r->hash)));
 }
 
 /* Writes the first rows that are held as one transaction; *n: how many. */

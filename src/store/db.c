@@ -65,13 +65,8 @@ void db_batch_init(struct db_batch *b, struct arena *a)
     *b = (struct db_batch){.arena = a};
 }
 
-void db_batch_add(struct db_batch *b, const struct db_stmt *s, struct db_args args)
+static void item_add(struct db_batch *b, const struct db_stmt *s, struct db_batch_item *item)
 {
-    struct db_batch_item *item = arena_alloc(b->arena, sizeof *item);
-    if (!item || !db_args_copy(b->arena, args, &item->args)) {
-        b->failed = true;
-        return;
-    }
     ensure(s->use == DB_WRITE);
     ensure(!b->first || ((b->first->stmt->flags ^ s->flags) & DB_AUDIT) == 0);
     item->stmt = s;
@@ -81,6 +76,28 @@ void db_batch_add(struct db_batch *b, const struct db_stmt *s, struct db_args ar
         b->first = item;
     b->last = item;
     b->n++;
+}
+
+void db_batch_add(struct db_batch *b, const struct db_stmt *s, struct db_args args)
+{
+    struct db_batch_item *item = arena_alloc(b->arena, sizeof *item);
+    if (item && db_args_copy(b->arena, args, &item->args))
+        item_add(b, s, item);
+    else
+        b->failed = true;
+}
+
+void db_batch_lend(struct db_batch *b, const struct db_stmt *s, struct db_args args)
+{
+    struct db_batch_item *item = arena_alloc(b->arena, sizeof *item);
+    struct db_value *v = item ? arena_alloc(b->arena, args.n * sizeof *v) : NULL;
+    if (!v) {
+        b->failed = true;
+        return;
+    }
+    memcpy(v, args.v, args.n * sizeof *v);
+    item->args = (struct db_args){v, args.n};
+    item_add(b, s, item);
 }
 
 bool db_batch_run(struct db *db, struct db_batch *b, struct db_rows *results, struct err *e)

@@ -106,6 +106,8 @@ struct db_batch {
 void db_batch_init(struct db_batch *b, struct arena *a);
 void db_batch_add(struct db_batch *b, const struct db_stmt *s,
                   struct db_args args); /* args are copied */
+/* The same without a copy of the texts: they stay until db_batch_run has returned. */
+void db_batch_lend(struct db_batch *b, const struct db_stmt *s, struct db_args args);
 /* results: NULL or an array of b->n. */
 bool db_batch_run(struct db *db, struct db_batch *b, struct db_rows *results,
                   struct err *e) must_use;

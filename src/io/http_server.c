@@ -22,60 +22,59 @@ enum {
     /* A connection's memory at libmicrohttpd: the head of the request, and behind it that of the
        answer. */
     POOL_BYTES = LIMIT_HEADER_BYTES + 2 * 1024,
+    SILENT_MS = 5,
     TURNS_IN_A_ROW = 4, /* of libmicrohttpd while it has work left, before the others get theirs */
 };
 
 /* ---- turning ---- */
 
+/* Of requests that wait for their answer libmicrohttpd says that they are work. A turn in which it
+ * called for nothing else has left nothing else. */
 static bool daemon_has_work(const struct server_daemon *d)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (d->n_asking > 0 && d->n_called == d->n_in_vain)
+        return false;
     return MHD_get_timeout(d->mhd, &timeout_ms) == MHD_YES && timeout_ms == 0;
 }
 
 static void daemon_run(struct server_daemon *d)
 {
-    if (!d->mhd || d->is_running)
-        return;
     d->is_running = true;
+    d->must_run = false;
+    d->ran_ms = loop_now_ms(d->server->loop);
     int turns = 0;
-    do
+    do {
+        d->n_called = d->n_in_vain = 0;
         MHD_run(d->mhd);
-    while (++turns < TURNS_IN_A_ROW && daemon_has_work(d));
-    d->is_running = false;
-}
-
-static void on_run(struct loop_task *t)
-{
-    struct server_daemon *d = CONTAINER_OF(t, struct server_daemon, run);
-    d->is_run_queued = false;
-    daemon_run(d);
-    server_unref(d->server);
-}
-
-void server_daemon_run_soon(struct server_daemon *d)
-{
-    if (d->is_run_queued || d->server->is_stopping)
-        return;
-    d->is_run_queued = true;
-    d->server->refs++;
-    loop_soon(d->server->loop, &d->run);
+    } while (++turns < TURNS_IN_A_ROW && daemon_has_work(d));
+    d->is_running = d->is_silent = false;
 }
 
 static void on_epoll(struct loop_fd *f, uint32_t ready)
 {
     (void)ready;
-    daemon_run(CONTAINER_OF(f, struct server_daemon, epoll));
+    CONTAINER_OF(f, struct server_daemon, epoll)->must_run = true;
 }
 
+/* Once for all that came and all that was answered since the loop last waited. */
 static int64_t before_wait(struct loop_hook *h)
 {
     struct http_server *s = CONTAINER_OF(h, struct http_server, hook);
+    int64_t wish_ms = INT64_MAX;
     for (size_t i = 0; i < s->n_daemons; i++) {
-        if (s->daemons[i].mhd && daemon_has_work(&s->daemons[i]))
-            server_daemon_run_soon(&s->daemons[i]);
+        struct server_daemon *d = &s->daemons[i];
+        if (!d->mhd)
+            continue;
+        d->is_silent = d->n_asking > 0 && loop_now_ms(s->loop) >= d->ran_ms + SILENT_MS;
+        if (d->must_run || d->is_silent || daemon_has_work(d))
+            daemon_run(d);
+        if (daemon_has_work(d))
+            wish_ms = 0;
+        else if (d->n_asking > 0 && d->ran_ms + SILENT_MS < wish_ms)
+            wish_ms = d->ran_ms + SILENT_MS;
     }
-    return INT64_MAX;
+    return wish_ms;
 }
 
 /* ---- what libmicrohttpd calls ---- */
@@ -83,8 +82,10 @@ static int64_t before_wait(struct loop_hook *h)
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
+    struct server_daemon *d = cls;
+    d->n_called++;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = server_conn_new(cls, mhd);
+        *context = server_conn_new(d, mhd);
         return;
     }
     server_conn_free(*context);
@@ -97,6 +98,8 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct server_conn *c = info ? info->socket_context : NULL;
+    if (c)
+        c->daemon->n_called++;
     return c && target ? server_request_new(c, target) : NULL;
 }
 
@@ -104,10 +107,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_bytes, void **context)
 {
-    (void)cls;
     (void)mhd;
     (void)decoded_url;
+    struct server_daemon *d = cls;
     struct server_request *r = *context;
+    d->n_called++;
     bool goes_on = r && server_request_turn(r, method, version, upload, upload_bytes);
     return goes_on ? MHD_YES : MHD_NO;
 }
@@ -279,7 +283,6 @@ static bool daemon_start(struct server_daemon *d, struct err *e)
                               : "the HTTP server cannot be started");
     d->epoll.fd = MHD_get_daemon_info(d->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     d->epoll.on_event = on_epoll;
-    d->run.run = on_run;
     return loop_fd_add(d->server->loop, &d->epoll, EPOLLIN, e);
 }
 

@@ -32,9 +32,13 @@ struct server_daemon {
     struct http_server *server;
     struct MHD_Daemon *mhd; /* NULL: the machine does not have this address */
     struct loop_fd epoll;
-    struct loop_task run;
-    bool is_run_queued;
+    bool must_run;   /* before the loop waits */
     bool is_running; /* within MHD_run */
+    bool is_silent;  /* nothing has happened for a moment: whoever waits is suspended */
+    int64_t ran_ms;  /* when MHD_run was last called */
+    int n_asking;    /* requests with is_asking */
+    int n_called;    /* in the last MHD_run: how often it called us, */
+    int n_in_vain;   /* and how often for an answer that is not there yet */
     int listen_fd;   /* -1 after http_server_drain */
 };
 
@@ -49,7 +53,7 @@ struct http_server {
     struct list waiting[CONN_WAITS]; /* server_conn.wait, oldest first */
     struct list requests;            /* server_request.all: those whose head was read */
     int active;                      /* their number */
-    int refs;                        /* the owner, each request, each queued task */
+    int refs;                        /* the owner, each request */
     bool is_draining;
     bool is_stopping;
 };
@@ -113,6 +117,8 @@ struct server_request {
     bool was_shown;    /* on_head or refuse was called: on_done is due */
     bool is_started;   /* the request is complete and its fiber was started or refused */
     bool is_suspended; /* in libmicrohttpd */
+    bool is_asking;    /* libmicrohttpd asks for its answer in each of its turns */
+    int n_asked;       /* how often it has */
     bool is_answered;  /* http_answer */
     bool must_close;   /* Connection: close */
     bool client_left;
@@ -131,8 +137,6 @@ static inline struct server_request *request_of(const struct http_request *rq)
 
 /* ---- http_server.c ---- */
 
-/* Has libmicrohttpd turn soon: after a resume its own timeout does not say so. */
-void server_daemon_run_soon(struct server_daemon *d);
 void server_unref(struct http_server *s);
 
 /* ---- http_server_conn.c ---- */
@@ -168,9 +172,9 @@ bool server_request_turn(struct server_request *r, const char *method, const cha
 void server_request_completed(struct server_request *r, bool has_failed);
 /* The client has closed its side. */
 void server_request_client_left(struct server_request *r);
-/* Takes the connection out of libmicrohttpd's hands, from within one of its callbacks, and gives it
- * back. */
+/* Takes the connection out of libmicrohttpd's hands, from within one of its callbacks. */
 void server_request_suspend(struct server_request *r);
+/* Gives it back, and has libmicrohttpd ask for what there is to send. */
 void server_request_wake(struct server_request *r);
 
 /* ---- http_server_answer.c ---- */

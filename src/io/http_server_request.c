@@ -6,7 +6,11 @@
 #include "io/http_server_parts.h"
 #include "log/metrics.h"
 
-enum { BODY_RESERVED = 64 * 1024 }; /* bytes reserved on the word of a Content-Length alone */
+enum {
+    BODY_RESERVED = 64 * 1024, /* bytes reserved on the word of a Content-Length alone */
+    ASKED_MAX = 32,            /* times for the answer of one request, and then it is suspended */
+    ASKING_MAX = 40,           /* requests of a daemon that are asked for at a time */
+};
 
 struct server_request *server_request_new(struct server_conn *c, const char *raw_target)
 {
@@ -73,6 +77,31 @@ static void request_unref(struct server_request *r)
 
 /* ---- the connection's side ---- */
 
+/*
+ * libmicrohttpd asks in each of its turns for an answer that is not there yet. To take the
+ * connection out of its hands and to give it back costs more than to be asked a few times, and each
+ * giving back has it walk through all that are out. So that happens only when the answer does not
+ * come soon. Over TLS it would not be told by which turn all was sent.
+ */
+static bool ask_again(struct server_request *r)
+{
+    struct server_daemon *d = r->conn->daemon;
+    bool may_ask = r->n_asked < ASKED_MAX && d->n_asking < ASKING_MAX && !d->is_silent &&
+                   !r->server->config.tls_cert_pem;
+    if (!may_ask)
+        return false;
+    r->is_asking = true;
+    r->n_asked++;
+    d->n_asking++;
+    return true;
+}
+
+static void asked(struct server_request *r)
+{
+    r->conn->daemon->n_asking -= r->is_asking;
+    r->is_asking = false;
+}
+
 void server_request_suspend(struct server_request *r)
 {
     MHD_suspend_connection(r->conn->mhd);
@@ -82,11 +111,12 @@ void server_request_suspend(struct server_request *r)
 
 void server_request_wake(struct server_request *r)
 {
-    if (!r->is_suspended || !r->conn)
+    if (!r->conn || !(r->is_suspended || r->is_asking))
         return;
+    if (r->is_suspended)
+        MHD_resume_connection(r->conn->mhd);
     r->is_suspended = false;
-    MHD_resume_connection(r->conn->mhd);
-    server_daemon_run_soon(r->conn->daemon);
+    r->conn->daemon->must_run = true;
 }
 
 void server_request_client_left(struct server_request *r)
@@ -106,6 +136,7 @@ void server_request_completed(struct server_request *r, bool has_failed)
 {
     struct server_conn *c = r->conn;
     bool was_cut = r->stream && r->stream->is_cut;
+    asked(r);
     r->conn = NULL;
     r->is_suspended = false;
     c->request = NULL;
@@ -227,16 +258,21 @@ static void request_start(struct server_request *r)
     }
 }
 
-/* The request is complete; called again after each resume. */
+/* The request is complete; called again until it is answered. */
 static bool request_continue(struct server_request *r)
 {
-    if (!r->is_started)
+    bool is_first = !r->is_started;
+    asked(r);
+    if (is_first)
         request_start(r);
     if (r->is_answered || r->stream)
         return server_answer_queue(r);
     if (!r->fiber)
         return false;
-    server_request_suspend(r);
+    if (!ask_again(r))
+        server_request_suspend(r);
+    else if (!is_first)
+        r->conn->daemon->n_in_vain++;
     if (r->conn->has_left)
         server_request_client_left(r);
     return true;

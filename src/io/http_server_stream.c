@@ -48,6 +48,7 @@ static ssize_t on_read(void *cls, uint64_t pos, char *to, size_t max)
     struct server_request *r = cls;
     struct server_stream *st = r->stream;
     (void)pos;
+    r->conn->daemon->n_called++;
     if (st->is_cut || r->client_left || r->server->is_stopping)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     size_t n = unsent(st) < max ? unsent(st) : max;

@@ -12,6 +12,7 @@
 enum {
     EVENTS_PER_TURN = 256,
     TASKS_PER_TURN = 1024, /* then the sockets get their turn again */
+    ROUNDS_PER_TURN = 2,   /* of tasks and hooks that set each other off */
     SLOTS_AT_FIRST = 64,
 };
 
@@ -414,10 +415,21 @@ static void event_give(struct loop *l, const struct epoll_event *ev)
     s->f->on_event(s->f, ev->events);
 }
 
+/* What the hooks set off is done, and told to them, before the loop waits. */
+static int64_t finish_turn(struct loop *l)
+{
+    int64_t wish_ms = hooks_call(l);
+    for (int i = 0; l->tasks && i < ROUNDS_PER_TURN; i++) {
+        tasks_run(l, TASKS_PER_TURN);
+        wish_ms = hooks_call(l);
+    }
+    return wish_ms;
+}
+
 static void turn(struct loop *l)
 {
     struct epoll_event ready[EVENTS_PER_TURN];
-    int timeout_ms = wait_timeout_ms(l, hooks_call(l));
+    int timeout_ms = wait_timeout_ms(l, finish_turn(l));
     if (atomic_load_explicit(&l->is_stopping, memory_order_acquire))
         timeout_ms = 0;
     int n = epoll_wait(l->epoll_fd, ready, EVENTS_PER_TURN, timeout_ms);

@@ -8,10 +8,19 @@
 #define uthash_nonfatal_oom(failed) ((failed)->was_added = false)
 #include <uthash.h>
 
+#include "base/rand.h"
+
+enum {
+    PRIME_BITS = 61,
+    POINT_BITS = 60, /* so that sums below need not be reduced */
+    STEP = 7,        /* bytes */
+};
+static const uint64_t PRIME = (UINT64_C(1) << PRIME_BITS) - 1;
+static const uint64_t STEP_MASK = (UINT64_C(1) << 8 * STEP) - 1;
+
 struct entry {
     UT_hash_handle hh;
     void *value;
-    size_t n;
     bool was_added;
     char key[];
 };
@@ -20,19 +29,57 @@ struct entry {
 /* NOLINTBEGIN(readability-function-cognitive-complexity,clang-analyzer-*) */
 struct map {
     struct entry *entries;
+    uint64_t point; /* random */
 };
 
 struct map *map_new(void)
 {
-    return calloc(1, sizeof(struct map));
+    struct map *m = calloc(1, sizeof(struct map));
+    if (m)
+        m->point = rand_u64() >> (64 - POINT_BITS);
+    return m;
 }
 
-static struct entry *find(const struct map *m, struct str key)
+/* a * b modulo 2^61 - 1, but for a multiple of that: less than 2^61 + a / 2. */
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return ((uint64_t)product & PRIME) + (uint64_t)(product >> PRIME_BITS);
+}
+
+/*
+ * Clients choose keys (ids, names, session ids): who does not know the map's point must not be able
+ * to list keys that collide. The key's length and its bytes, seven at a time, are the coefficients
+ * of a polynomial, and the hash is its value at that point: any two given keys of up to n bytes
+ * agree at n/7 + 1 of the 2^60 points at most, and in the lower bits as seldom as chance has it
+ * (Carter and Wegman, 1979).
+ */
+static unsigned hash_of(const struct map *m, struct str key)
+{
+    uint64_t hash = key.n, bytes;
+    size_t i = 0;
+    for (; key.n - i >= sizeof bytes; i += STEP) {
+        memcpy(&bytes, key.p + i, sizeof bytes);
+        hash = multiply(hash + (bytes & STEP_MASK), m->point);
+    }
+    bytes = 0;
+    if (key.n > 0)
+        memcpy(&bytes, key.p + i, key.n - i);
+    return (unsigned)multiply(hash + bytes, m->point);
+}
+
+static struct entry *find(const struct map *m, struct str key, unsigned hash)
 {
     struct entry *found = NULL;
-    if (key.n <= UINT_MAX)
-        HASH_FIND(hh, m->entries, key.p ? key.p : "", (unsigned)key.n, found);
+    HASH_FIND_BYHASHVALUE(hh, m->entries, key.p ? key.p : "", (unsigned)key.n, hash, found);
     return found;
+}
+
+static struct entry *look_up(const struct map *m, struct str key)
+{
+    if (!m->entries || key.n > UINT_MAX)
+        return NULL;
+    return find(m, key, hash_of(m, key));
 }
 
 static void *entry_remove(struct map *m, struct entry *entry)
@@ -57,24 +104,23 @@ void map_free(struct map *m, void (*free_value)(void *))
 
 void *map_get(const struct map *m, struct str key)
 {
-    struct entry *entry = find(m, key);
+    struct entry *entry = look_up(m, key);
     return entry ? entry->value : NULL;
 }
 
-static bool entry_add(struct map *m, struct str key, void *value)
+static bool entry_add(struct map *m, struct str key, unsigned hash, void *value)
 {
     size_t size;
-    if (key.n > UINT_MAX || __builtin_add_overflow(sizeof(struct entry), key.n, &size))
+    if (__builtin_add_overflow(sizeof(struct entry), key.n, &size))
         return false;
     struct entry *entry = calloc(1, size);
     if (!entry)
         return false;
     entry->value = value;
-    entry->n = key.n;
     entry->was_added = true;
     if (key.n > 0)
         memcpy(entry->key, key.p, key.n);
-    HASH_ADD_KEYPTR(hh, m->entries, entry->key, (unsigned)key.n, entry);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->entries, entry->key, (unsigned)key.n, hash, entry);
     if (!entry->was_added) {
         free(entry);
         return false;
@@ -84,9 +130,12 @@ static bool entry_add(struct map *m, struct str key, void *value)
 
 bool map_set(struct map *m, struct str key, void *value, void **old)
 {
-    struct entry *entry = find(m, key);
+    if (key.n > UINT_MAX)
+        return false;
+    unsigned hash = hash_of(m, key);
+    struct entry *entry = find(m, key, hash);
     if (!entry) {
-        if (!entry_add(m, key, value))
+        if (!entry_add(m, key, hash, value))
             return false;
         if (old)
             *old = NULL;
@@ -100,7 +149,7 @@ bool map_set(struct map *m, struct str key, void *value, void **old)
 
 void *map_take(struct map *m, struct str key)
 {
-    struct entry *entry = find(m, key);
+    struct entry *entry = look_up(m, key);
     return entry ? entry_remove(m, entry) : NULL;
 }
 
@@ -114,7 +163,7 @@ void map_each(struct map *m, bool (*fn)(struct str key, void *value, void *arg),
     struct entry *next;
     for (struct entry *entry = m->entries; entry; entry = next) {
         next = entry->hh.next;
-        if (fn((struct str){entry->key, entry->n}, entry->value, arg))
+        if (fn((struct str){entry->key, entry->hh.keylen}, entry->value, arg))
             (void)entry_remove(m, entry);
     }
 }

@@ -18,12 +18,10 @@ struct str str_slice(struct str s, size_t from, size_t n)
     return (struct str){s.p + from, n};
 }
 
-bool str_ieq(struct str a, struct str b)
+bool str_ieq_bytes(const char *a, const char *b, size_t n)
 {
-    if (a.n != b.n)
-        return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (lower(a.p[i]) != lower(b.p[i]))
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;
     return true;
 }
@@ -100,16 +98,17 @@ bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
     size_t i = is_negative ? 1 : 0;
     if (i == s.n)
         return false;
-    int64_t v = 0;
+    uint64_t size = 0;
     for (; i < s.n; i++) {
         if (s.p[i] < '0' || s.p[i] > '9')
             return false;
-        int digit = s.p[i] - '0';
-        /* Counting downwards for negative numbers reaches INT64_MIN without overflow. */
-        if (__builtin_mul_overflow(v, 10, &v) ||
-            __builtin_add_overflow(v, is_negative ? -digit : digit, &v))
+        if (__builtin_mul_overflow(size, 10u, &size) ||
+            __builtin_add_overflow(size, (unsigned)(s.p[i] - '0'), &size))
             return false;
     }
+    if (size > (uint64_t)INT64_MAX + is_negative)
+        return false;
+    int64_t v = (int64_t)(is_negative ? -size : size);
     if (v < min || v > max)
         return false;
     *out = v;

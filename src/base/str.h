@@ -33,10 +33,18 @@ static inline bool str_is_absent(struct str s)
     return s.p == NULL;
 }
 
+/* str_ieq for what is of one length. */
+bool str_ieq_bytes(const char *a, const char *b, size_t n);
+/* ASCII case-insensitive equality (header names, schemes, hosts). Most of what is compared differs
+ * in length or, by more than a letter's case, in its first byte: that is seen without a call. */
+static inline bool str_ieq(struct str a, struct str b)
+{
+    return a.n == b.n &&
+           (a.n == 0 || (((a.p[0] ^ b.p[0]) & ~0x20) == 0 && str_ieq_bytes(a.p, b.p, a.n)));
+}
+
 /* Bytes [from, from+n) of s, clipped to s. */
 struct str str_slice(struct str s, size_t from, size_t n);
-/* ASCII case-insensitive equality (header names, schemes, hosts). */
-bool str_ieq(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 /* <0, 0, >0 by bytes, shorter first; for sorting and searching. */

@@ -178,13 +178,24 @@ static size_t utf8_sequence(struct str s)
     return n;
 }
 
+/* How many bytes of ASCII stand from i on. */
+static size_t ascii_run(struct str s, size_t i)
+{
+    const size_t from = i;
+    uint64_t w;
+    for (; s.n - i >= sizeof w; i += sizeof w) {
+        memcpy(&w, s.p + i, sizeof w);
+        if (w & 0x8080808080808080u)
+            break;
+    }
+    while (i < s.n && (unsigned char)s.p[i] < 0x80)
+        i++;
+    return i - from;
+}
+
 bool text_is_utf8(struct str s)
 {
-    for (size_t i = 0; i < s.n;) {
-        if ((unsigned char)s.p[i] < 0x80) {
-            i++;
-            continue;
-        }
+    for (size_t i = ascii_run(s, 0); i < s.n; i += ascii_run(s, i)) {
         size_t n = utf8_sequence(str_slice(s, i, 4));
         if (n == 0)
             return false;
@@ -193,9 +204,25 @@ bool text_is_utf8(struct str s)
     return true;
 }
 
+/* Of eight bytes at once: a subtraction borrows into the top bit of a byte that is too small. */
+static bool eight_have_control(const char *p)
+{
+    const uint64_t each = UINT64_MAX / 0xFF;
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    uint64_t from_del = bytes ^ each * 0x7F;
+    uint64_t below_space = (bytes - each * 0x20) & ~bytes;
+    uint64_t is_del = (from_del - each) & ~from_del;
+    return ((below_space | is_del) & each * 0x80) != 0;
+}
+
 bool text_has_control(struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
+    size_t i = 0;
+    for (; s.n - i >= 8; i += 8)
+        if (eight_have_control(s.p + i))
+            return true;
+    for (; i < s.n; i++)
         if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F)
             return true;
     return false;

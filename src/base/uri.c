@@ -16,28 +16,34 @@ static bool is_alpha(char c)
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_hex(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* Letters, digits, `also`, and escapes with two hex digits. */
-static bool is_made_of(struct str s, struct str also)
+/* Where a byte may stand. What may stand in one of these may stand in all of those before it. */
+enum place { NOWHERE, IN_QUERY, IN_PATH, IN_USERINFO, IN_HOST, IN_SCHEME };
+
+static const unsigned char place_of[256] = {
+    ['a' ... 'z'] = IN_SCHEME, ['A' ... 'Z'] = IN_SCHEME, ['0' ... '9'] = IN_SCHEME,
+    ['+'] = IN_SCHEME,         ['-'] = IN_SCHEME,         ['.'] = IN_SCHEME,
+    ['_'] = IN_HOST,           ['~'] = IN_HOST,           ['!'] = IN_HOST,
+    ['$'] = IN_HOST,           ['&'] = IN_HOST,           ['\''] = IN_HOST,
+    ['('] = IN_HOST,           [')'] = IN_HOST,           ['*'] = IN_HOST,
+    [','] = IN_HOST,           [';'] = IN_HOST,           ['='] = IN_HOST,
+    [':'] = IN_USERINFO,       ['@'] = IN_PATH,           ['/'] = IN_PATH,
+    ['?'] = IN_QUERY,          ['['] = IN_QUERY,          [']'] = IN_QUERY,
+};
+
+/* Of bytes that may stand there, and of escapes with two hex digits. */
+static bool is_made_of(struct str s, enum place place)
 {
     for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '%') {
-            if (s.n - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
-                return false;
-            i += 2;
-        } else if (!is_alpha(c) && !is_digit(c) && str_find_char(also, c) == SIZE_MAX) {
+        if (place_of[(unsigned char)s.p[i]] >= place)
+            continue;
+        if (s.p[i] != '%' || s.n - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
             return false;
-        }
+        i += 2;
     }
     return true;
 }
@@ -45,7 +51,7 @@ static bool is_made_of(struct str s, struct str also)
 static bool is_scheme(struct str s)
 {
     return s.n > 0 && is_alpha(s.p[0]) && str_find_char(s, '%') == SIZE_MAX &&
-           is_made_of(s, STR("+-."));
+           is_made_of(s, IN_SCHEME);
 }
 
 /* Cuts what follows `mark` off *s; absent when there is none. */
@@ -82,9 +88,8 @@ static bool split(struct str s, struct parts *out)
     }
     r.path = s;
     *out = r;
-    return is_made_of(r.path, STR("-._~!$&'()*+,;=:@/")) &&
-           is_made_of(r.query, STR("-._~!$&'()*+,;=:@/?[]")) &&
-           is_made_of(r.fragment, STR("-._~!$&'()*+,;=:@/?[]"));
+    return is_made_of(r.path, IN_PATH) && is_made_of(r.query, IN_QUERY) &&
+           is_made_of(r.fragment, IN_QUERY);
 }
 
 static bool is_address(int family, struct str s)
@@ -105,7 +110,7 @@ static bool read_authority(struct str s, struct uri *out)
     if (at != SIZE_MAX) {
         out->userinfo = str_slice(s, 0, at);
         s = str_slice(s, at + 1, SIZE_MAX);
-        if (!is_made_of(out->userinfo, STR("-._~!$&'()*+,;=:")))
+        if (!is_made_of(out->userinfo, IN_USERINFO))
             return false;
     }
     struct str port = STR_NONE;
@@ -122,7 +127,7 @@ static bool read_authority(struct str s, struct uri *out)
     } else {
         port = cut_after(&s, ':');
         out->host = s;
-        if (!is_made_of(s, STR("-._~!$&'()*+,;=")))
+        if (!is_made_of(s, IN_HOST))
             return false;
     }
     int64_t number = -1;
@@ -198,8 +203,8 @@ bool uri_host_is_loopback(struct str host)
 {
     if (str_ieq(host, STR("localhost")))
         return true;
-    if (is_address(AF_INET, host))
-        return str_starts(host, STR("127."));
+    if (str_starts(host, STR("127.")))
+        return is_address(AF_INET, host);
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;
     if (!is_address(AF_INET6, host))

@@ -1,4 +1,4 @@
-/* What needs no library of HTTP: header lookup and reason phrases. */
+/* What needs no library of HTTP: header lookup, tokens and reason phrases. */
 #include "io/http.h"
 
 struct str http_header_get(const struct http_header *headers, size_t n, struct str name)
@@ -21,6 +21,21 @@ size_t http_request_header_count(const struct http_request *rq, struct str name)
     for (size_t i = 0; i < rq->n_headers; i++)
         count += str_ieq(rq->headers[i].name, name);
     return count;
+}
+
+static const bool is_token_char[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['!'] = true,  ['#'] = true,
+    ['$'] = true,         ['%'] = true,         ['&'] = true,         ['\''] = true, ['*'] = true,
+    ['+'] = true,         ['-'] = true,         ['.'] = true,         ['^'] = true,  ['_'] = true,
+    ['`'] = true,         ['|'] = true,         ['~'] = true,
+};
+
+bool http_is_token(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_token_char[(unsigned char)s.p[i]])
+            return false;
+    return s.n > 0;
 }
 
 /* RFC 9110 section 15, RFC 6585; 499 is our own word for a client that left. */

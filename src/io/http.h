@@ -59,6 +59,8 @@ struct str http_header_get(const struct http_header *headers, size_t n, struct s
 struct str http_request_header(const struct http_request *rq, struct str name);
 /* How often a header occurs. */
 size_t http_request_header_count(const struct http_request *rq, struct str name);
+/* A method's or header's name (RFC 9110 5.6.2). */
+bool http_is_token(struct str s);
 const char *http_reason(int status);
 /* Keeps what went wrong, detail included, for the log line of this request. */
 void http_note_failure(struct http_request *rq, const struct err *e);

@@ -3,11 +3,11 @@
 #include "io/http_client_wire.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "log/metrics.h"
 
 /* ---- life ---- */
@@ -117,6 +117,8 @@ static bool url_set(struct http_exchange *x, struct str url, struct err *e)
         return err_set(e, ERR_INVALID, "the address to call is not an http or https one");
     }
     x->host = u.host;
+    x->path = u.path;
+    x->query = u.query;
     x->port = uri_port(&u);
     x->is_plain = str_ieq(u.scheme, STR("http"));
     x->wants_proxy = x->client->proxy && client_uses_proxy(x->client, &u);
@@ -140,44 +142,36 @@ static bool url_judge(struct http_exchange *x, const struct http_call *call, str
     return true;
 }
 
-static bool is_token(struct str s)
-{
-    /* RFC 9110 5.6.2 */
-    static const struct str marks = STR("!#$%&'*+-.^_`|~");
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  str_find_char(marks, c) != SIZE_MAX;
-        if (!ok)
-            return false;
-    }
-    return s.n > 0;
-}
-
 bool exchange_is_framing(struct str name)
 {
-    static const struct str own[] = {
-        STR("Host"),
-        STR("Content-Length"),
-        STR("Transfer-Encoding"),
-        STR("Connection"),
-        STR("Keep-Alive"),
-        STR("Upgrade"),
-        STR("TE"),
-        STR("Trailer"),
-        STR("Expect"),
-        STR("Proxy-Connection"),
-        STR("Proxy-Authorization"),
-    };
-    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-        if (name.n == own[i].n && strncasecmp(name.p, own[i].p, name.n) == 0)
-            return true;
+    switch (name.n) {
+    case sizeof "TE" - 1:
+        return str_ieq(name, STR("TE"));
+    case sizeof "Host" - 1:
+        return str_ieq(name, STR("Host"));
+    case sizeof "Expect" - 1:
+        return str_ieq(name, STR("Expect"));
+    case sizeof "Trailer" - 1:
+        return str_ieq(name, STR("Trailer")) || str_ieq(name, STR("Upgrade"));
+    case sizeof "Connection" - 1:
+        return str_ieq(name, STR("Connection")) || str_ieq(name, STR("Keep-Alive"));
+    case sizeof "Content-Length" - 1:
+        return str_ieq(name, STR("Content-Length"));
+    case sizeof "Proxy-Connection" - 1:
+        return str_ieq(name, STR("Proxy-Connection"));
+    case sizeof "Transfer-Encoding" - 1:
+        return str_ieq(name, STR("Transfer-Encoding"));
+    case sizeof "Proxy-Authorization" - 1:
+        return str_ieq(name, STR("Proxy-Authorization"));
+    default:
+        return false;
     }
-    return false;
 }
 
 static bool is_value(struct str s)
 {
+    if (!text_has_control(s))
+        return true;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\r' || s.p[i] == '\n' || s.p[i] == 0)
             return false;
@@ -187,11 +181,11 @@ static bool is_value(struct str s)
 
 static bool parts_check(const struct http_call *call, struct err *e)
 {
-    if (!is_token(call->method) || call->method.n >= HTTP_CLIENT_METHOD)
+    if (!http_is_token(call->method) || call->method.n >= HTTP_CLIENT_METHOD)
         return err_set(e, ERR_INVALID, "the method to call with is not one");
     for (size_t i = 0; i < call->n_headers; i++) {
         const struct http_header *h = &call->headers[i];
-        if (!is_token(h->name) || !is_value(h->value))
+        if (!http_is_token(h->name) || !is_value(h->value))
             return err_set(e, ERR_INVALID, "a header to send is ill-formed");
     }
     return true;

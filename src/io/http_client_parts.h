@@ -47,8 +47,8 @@ struct http_exchange {
     CURL *easy; /* made at the first call that needs it */
 
     /* What the easy handle is set to; an option that does not change is not set again. */
-    struct buf url;  /* NUL-ended */
-    struct str host; /* within url */
+    struct buf url;               /* NUL-ended */
+    struct str host, path, query; /* within url */
     int port;
     bool is_plain;    /* http */
     bool is_operator; /* not judged, connection not shared */

@@ -95,30 +95,38 @@ void wires_free(struct wires *set)
     free(set);
 }
 
-static bool origin_key(const struct http_exchange *x, char out[ORIGIN_KEY])
+/* "host:port", NUL-ended in `out`; absent when that is too long. */
+static struct str origin_key(const struct http_exchange *x, char out[ORIGIN_KEY])
 {
-    if (x->host.n + sizeof ":65535" > ORIGIN_KEY)
-        return false;
-    memcpy(out, x->host.p, x->host.n);
-    text_lower(out, x->host.n);
-    snprintf(out + x->host.n, ORIGIN_KEY - x->host.n, ":%d", x->port);
-    return true;
+    char digits[STR_I64_SIZE];
+    struct str port = str_i64(digits, x->port);
+    size_t n = x->host.n;
+    if (n + sizeof ":65535" > ORIGIN_KEY)
+        return STR_NONE;
+    memcpy(out, x->host.p, n);
+    text_lower(out, n);
+    out[n++] = ':';
+    memcpy(out + n, port.p, port.n);
+    n += port.n;
+    out[n] = '\0';
+    return (struct str){out, n};
 }
 
 static struct origin *origin_get(struct wires *set, const struct http_exchange *x)
 {
-    char key[ORIGIN_KEY];
-    if (!origin_key(x, key))
+    char text[ORIGIN_KEY];
+    struct str key = origin_key(x, text);
+    if (str_is_absent(key))
         return NULL;
-    struct origin *o = map_get(set->origins, str_c(key));
+    struct origin *o = map_get(set->origins, key);
     if (o)
         return o;
     o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
     list_init(&o->idle);
-    memcpy(o->key, key, sizeof key);
-    if (map_set(set->origins, str_c(o->key), o, NULL))
+    memcpy(o->key, text, key.n + 1);
+    if (map_set(set->origins, key, o, NULL))
         return o;
     free(o);
     return NULL;
@@ -139,11 +147,12 @@ static bool is_quiet(const struct wire *w)
 static struct wire *kept_take(struct http_exchange *x)
 {
     struct wires *set = x->client->wires;
-    char key[ORIGIN_KEY];
+    char text[ORIGIN_KEY];
+    struct str key = origin_key(x, text);
     struct origin *o;
-    if (!origin_key(x, key))
+    if (str_is_absent(key))
         return NULL;
-    while ((o = map_get(set->origins, str_c(key))) != NULL && !list_is_empty(&o->idle)) {
+    while ((o = map_get(set->origins, key)) != NULL && !list_is_empty(&o->idle)) {
         struct wire *w = CONTAINER_OF(o->idle.prev, struct wire, by_origin);
         if (loop_now_ms(x->client->loop) >= w->idle_until_ms || !is_quiet(w)) {
             wire_close(w); /* with its last connection the origin goes, too */
@@ -174,60 +183,6 @@ static void wire_keep(struct wire *w)
     loop_fd_change(w->client->loop, &w->f, EPOLLIN);
     if (set->n_idle > LIMIT_CLIENT_KEPT)
         wire_close(CONTAINER_OF(set->idle.next, struct wire, by_age));
-}
-
-/* ---- the request ---- */
-
-static void host_write(struct buf *out, const struct http_exchange *x)
-{
-    bool is_ipv6 = str_find_char(x->host, ':') != SIZE_MAX;
-    buf_add(out, STR("\r\nHost: "));
-    buf_add(out, is_ipv6 ? STR("[") : STR(""));
-    buf_add(out, x->host);
-    buf_add(out, is_ipv6 ? STR("]") : STR(""));
-    if (x->port != 80) {
-        buf_add_char(out, ':');
-        buf_add_i64(out, x->port);
-    }
-}
-
-bool wire_prepare(struct http_exchange *x, const struct http_call *call, struct err *e)
-{
-    struct buf *out = &x->request;
-    struct uri u;
-    bool has_agent = false;
-    if (!uri_parse(buf_str(&x->url), &u))
-        return err_set(e, ERR_INVALID, "the address to call is not an http or https one");
-    buf_reset(out);
-    buf_add(out, call->method);
-    buf_add_char(out, ' ');
-    buf_add(out, u.path.n ? u.path : STR("/"));
-    if (!str_is_absent(u.query)) {
-        buf_add_char(out, '?');
-        buf_add(out, u.query);
-    }
-    buf_add(out, STR(" HTTP/1.1"));
-    host_write(out, x);
-    for (size_t i = 0; i < call->n_headers; i++) {
-        const struct http_header *h = &call->headers[i];
-        if (exchange_is_framing(h->name))
-            continue;
-        has_agent |= str_ieq(h->name, STR("User-Agent"));
-        buf_add(out, STR("\r\n"));
-        buf_add(out, h->name);
-        buf_add(out, h->value.n > 0 ? STR(": ") : STR(":"));
-        buf_add(out, h->value);
-    }
-    if (!has_agent)
-        buf_add(out, STR("\r\nUser-Agent: tulle/" TULLE_VERSION));
-    x->body = call->body;
-    if (call->body.n > 0 || str_eq(call->method, STR("POST"))) {
-        buf_add(out, STR("\r\nContent-Length: "));
-        buf_add_i64(out, (int64_t)call->body.n);
-    }
-    buf_add(out, STR("\r\n\r\n"));
-    x->is_head_request = str_eq(call->method, STR("HEAD"));
-    return buf_ok(out) || err_set(e, ERR_INVALID, "the headers to send are too large");
 }
 
 /* ---- the end of an exchange ---- */

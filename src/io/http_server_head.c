@@ -30,24 +30,10 @@ struct head {
  * MHD_HTTP_Req_Header. */
 enum { POOL_ENTRY = 56 };
 
-static bool is_token_char(char c)
-{
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c);
-}
-
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_token_char(s.p[i]))
-            return false;
-    }
-    return s.n > 0;
-}
-
 static bool has_control_but_tab(struct str s)
 {
+    if (!text_has_control(s))
+        return false;
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f)
@@ -114,7 +100,7 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
     if (h->n == LIMIT_HEADERS)
         return head_refuse(h, ERR_HEADERS_TOO_LARGE, "the request has too many headers");
     struct http_header header = {{name, name_bytes}, str_trim((struct str){value, value_bytes})};
-    if (!is_token(header.name))
+    if (!http_is_token(header.name))
         return head_refuse(h, ERR_BAD_REQUEST, "a header's name is malformed");
     if (has_control_but_tab(header.value))
         return head_refuse(h, ERR_BAD_REQUEST, "a header's value holds a control character");
@@ -274,7 +260,7 @@ bool server_head_read(struct server_request *r, struct MHD_Connection *mhd, cons
     trace_start(&rq->trace, http_header_get(h.headers, h.n, STR("traceparent")));
     if (!headers_copy(rq, &h, &headers, e) || !head_check(&h, version, e))
         return false;
-    if (!is_token(rq->method_name))
+    if (!http_is_token(rq->method_name))
         return err_set(e, ERR_BAD_REQUEST, "the request's method is malformed");
     r->is_http_1_0 = str_eq(str_c(version), STR("HTTP/1.0"));
     r->content_length = -1;

@@ -23,8 +23,7 @@ size_t dispatch_on_head(struct http_request *rq)
     /* HEAD is a GET without the body; on what streams it is not offered. */
     bool is_head = rq->method == HTTP_HEAD;
     struct str method = is_head ? STR("GET") : rq->method_name;
-    if (router_find(route_table, n_routes, method, rq->path, &route, rq->params, &allow) !=
-            ROUTE_FOUND ||
+    if (router_find(table_router(), method, rq->path, &route, rq->params, &allow) != ROUTE_FOUND ||
         (is_head && !str_eq(str_c(route->methods), STR("GET"))))
         return LIMIT_BODY_SMALL;
     rq->route = route;
@@ -40,7 +39,7 @@ static void answer_unrouted(struct http_request *rq)
     if (!guard_host(rq))
         return;
     enum route_match match =
-        router_find(route_table, n_routes, rq->method_name, rq->path, &route, params, &allow);
+        router_find(table_router(), rq->method_name, rq->path, &route, params, &allow);
     if (match == ROUTE_METHOD && rq->method == HTTP_OPTIONS) {
         guard_preflight(rq, allow);
         return;

@@ -32,13 +32,19 @@ static bool host_is_ours(const struct http_request *rq, const struct config *con
                          struct str host)
 {
     struct uri base, given;
+    struct str origin = str_c(config->origin);
+    size_t colon = str_find_char(origin, ':');
+    if (str_eq(str_slice(origin, colon + sizeof "://" - 1, SIZE_MAX), host))
+        return true; /* as nearly every client writes it */
     struct str as_url = ARENA_JOIN(rq->arena, STR("http://"), host);
-    if (!uri_parse(str_c(config->origin), &base) || str_is_absent(as_url) ||
-        !uri_parse(as_url, &given) || given.path.n > 0 || !str_is_absent(given.userinfo) ||
-        !str_is_absent(given.query) || !str_is_absent(given.fragment))
+    if (str_is_absent(as_url) || !uri_parse(as_url, &given) || given.path.n > 0 ||
+        !str_is_absent(given.userinfo) || !str_is_absent(given.query) ||
+        !str_is_absent(given.fragment))
         return false;
     if (config->base_is_loopback)
         return uri_host_is_loopback(given.host);
+    if (!uri_parse(origin, &base))
+        return false;
     int port = given.port >= 0 ? given.port : uri_port(&base) == 443 ? 443 : 80;
     return str_ieq(given.host, base.host) && port == uri_port(&base);
 }
@@ -114,7 +120,7 @@ static bool preflight_origin(struct http_request *rq, struct str methods)
     struct str rest = methods, method, params[4], allow;
     struct err e;
     if (!str_next(&rest, ' ', &method) ||
-        router_find(route_table, n_routes, method, rq->path, &route, params, &allow) != ROUTE_FOUND)
+        router_find(table_router(), method, rq->path, &route, params, &allow) != ROUTE_FOUND)
         return guard_origin(rq);
     if (route->guard == GUARD_OPEN)
         return guard_any_origin(rq);

@@ -2,6 +2,8 @@
  * logs. No row, no route. */
 #include "routes/table.h"
 
+#include <pthread.h>
+
 #include "auth/downstream/client.h"
 #include "auth/oauth/authorize.h"
 #include "auth/oauth/device.h"
@@ -83,7 +85,7 @@ static void mcp_connection_of_org(struct http_request *rq)
     tools_http_connection_by_slugs(rq, mcp_connection);
 }
 
-const struct route route_table[] = {
+static const struct route routes[] = {
     {"GET", "/health", GUARD_PROBE, LIMIT_BODY_SMALL, health_all, "/health"},
     {"GET", "/health/live", GUARD_PROBE, LIMIT_BODY_SMALL, health_live, "/health/live"},
     {"GET", "/health/ready", GUARD_PROBE, LIMIT_BODY_SMALL, health_ready, "/health/ready"},
@@ -267,4 +269,17 @@ const struct route route_table[] = {
      "/account/connections"},
     {"POST", "/account/keys", GUARD_SESSION, LIMIT_BODY_FORM, page_key_post, "/account/keys"},
 };
-const size_t n_routes = ARRAY_LEN(route_table);
+
+static struct router router;
+
+static void router_make(void)
+{
+    router_init(&router, routes, ARRAY_LEN(routes));
+}
+
+const struct router *table_router(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, router_make);
+    return &router;
+}

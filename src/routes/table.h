@@ -3,5 +3,5 @@
 
 #include "io/router.h"
 
-extern const struct route route_table[];
-extern const size_t n_routes;
+/* All of them, ready to be searched. */
+const struct router *table_router(void);

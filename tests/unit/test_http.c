@@ -44,6 +44,20 @@ static void occurrences_are_counted(void **state)
     assert_true(str_eq(http_request_header(&rq, STR("host")), STR("a.example")));
 }
 
+static void a_token_has_no_byte_but_those_of_the_rfc(void **state)
+{
+    (void)state;
+    static const struct str all = STR("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    assert_true(http_is_token(all));
+    assert_false(http_is_token(STR("")));
+    for (int c = 0; c < 256; c++) {
+        char text[] = {'a', (char)c, 'b'};
+        bool is_one = str_find_char(all, (char)c) != SIZE_MAX;
+        assert_int_equal(http_is_token((struct str){text, sizeof text}), is_one);
+    }
+}
+
 static void every_status_of_our_errors_has_a_reason(void **state)
 {
     (void)state;
@@ -60,6 +74,7 @@ int main(void)
         cmocka_unit_test(the_first_of_several_headers_is_taken),
         cmocka_unit_test(an_absent_header_differs_from_an_empty_one),
         cmocka_unit_test(occurrences_are_counted),
+        cmocka_unit_test(a_token_has_no_byte_but_those_of_the_rfc),
         cmocka_unit_test(every_status_of_our_errors_has_a_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,14 @@ static void requests(void)
         {STR("Content-Length"), STR("3")},
         {STR("transfer-encoding"), STR("chunked")},
         {STR("Connection"), STR("close")},
+        {STR("te"), STR("dropped")},
+        {STR("UPGRADE"), STR("dropped")},
+        {STR("Trailer"), STR("dropped")},
+        {STR("Expect"), STR("dropped")},
+        {STR("keep-alive"), STR("dropped")},
+        {STR("Proxy-Connection"), STR("dropped")},
+        {STR("proxy-authorization"), STR("dropped")},
+        {STR("Trailers"), STR("a\tb")},
     };
     struct http_fetched got;
     post_with(STR("{\"a\":1}"), headers, ARRAY_LEN(headers), &got);
@@ -132,6 +140,8 @@ static void requests(void)
     assert_true(str_find(got.body, STR("evil")) == SIZE_MAX);
     assert_true(str_find(got.body, STR("chunked")) == SIZE_MAX);
     assert_true(str_find(got.body, STR("Content-Length: 3")) == SIZE_MAX);
+    assert_true(str_find(got.body, STR("dropped")) == SIZE_MAX);
+    assert_true(str_find(got.body, STR("Trailers: a\tb\r\n")) != SIZE_MAX);
 
     /* The same handle, another shape: nothing of the call before is left. */
     post_with(STR(""), NULL, 0, &got);
@@ -158,6 +168,26 @@ static void requests(void)
     assert_int_equal(got.body.n, 0);
     assert_true(strncmp(fx.server->last, "HEAD ", 5) == 0);
     fetch_body("/ok", 200, "{\"ok\":true}");
+}
+
+static void targets(void)
+{
+    static const char *const paths[] = {"/echo?a=1", "/echo", "/echo", "/echo?", "/echo?b#part"};
+    static const char *const lines[] = {"GET /echo?a=1 HTTP/1.1\r\n", "GET /echo HTTP/1.1\r\n",
+                                        "GET /echo HTTP/1.1\r\n", "GET /echo? HTTP/1.1\r\n",
+                                        "GET /echo?b HTTP/1.1\r\n"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct http_call call = get(paths[i]);
+        struct http_fetched got;
+        fetch_ok(&call, &got);
+        assert_true(strncmp(fx.server->last, lines[i], strlen(lines[i])) == 0);
+    }
+}
+
+static void a_reused_exchange_asks_for_the_address_of_its_call(void **state)
+{
+    (void)state;
+    run(targets);
 }
 
 static void what_is_sent_is_what_was_asked(void **state)
@@ -413,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_redirect_is_not_followed),
         cmocka_unit_test(encodings_are_neither_asked_for_nor_undone),
         cmocka_unit_test(cookies_are_not_kept),
+        cmocka_unit_test(a_reused_exchange_asks_for_the_address_of_its_call),
         cmocka_unit_test(what_is_sent_is_what_was_asked),
         cmocka_unit_test(a_large_body_is_sent_at_once),
         cmocka_unit_test(ill_formed_requests_are_not_sent),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 static const struct route table[] = {
@@ -19,18 +20,31 @@ static const struct route table[] = {
     {.methods = "GET", .pattern = "/assets/*", .name = "assets"},
     {.methods = "GET", .pattern = "/assets/:name", .name = "asset"},
     {.methods = "GET", .pattern = "/a/:x/b/:y", .name = "two"},
+    {.methods = "POST", .pattern = "/l/o/n/g/e/r/than/others", .name = "long"},
+    {.methods = "GET", .pattern = "/l/o/n/g/e/r/than/others/:too", .name = "longer"},
+    {.methods = "GET", .pattern = "/files/:owner/*", .name = "files"},
+    {.methods = "GET", .pattern = "/files/own/:name", .name = "own file"},
 };
 
+static const struct route open_table[] = {
+    {.methods = "GET", .pattern = "/", .name = "root"},
+    {.methods = "GET", .pattern = "/:any/:x/b/:y", .name = "any two"},
+    {.methods = "GET", .pattern = "/a/:x/b/:y", .name = "two"},
+    {.methods = "PUT", .pattern = "/:any", .name = "any"},
+    {.methods = "POST", .pattern = "/mcp", .name = "management"},
+    {.methods = "PATCH", .pattern = "/:some", .name = "some"},
+};
+
+static struct router router, open_router;
 static struct str params[4];
 static struct str allow;
 
-static const char *found(const char *method, const char *path)
+static const char *found_in(const struct router *r, const char *method, const char *path)
 {
     const struct route *route = NULL;
     memset(params, 0, sizeof params);
     allow = STR_NONE;
-    switch (
-        router_find(table, ARRAY_LEN(table), str_c(method), str_c(path), &route, params, &allow)) {
+    switch (router_find(r, str_c(method), str_c(path), &route, params, &allow)) {
     case ROUTE_FOUND:
         return route->name;
     case ROUTE_METHOD:
@@ -39,6 +53,11 @@ static const char *found(const char *method, const char *path)
         return "none";
     }
     return "?";
+}
+
+static const char *found(const char *method, const char *path)
+{
+    return found_in(&router, method, path);
 }
 
 static void a_literal_path_is_found(void **state)
@@ -117,6 +136,67 @@ static void a_star_takes_the_rest(void **state)
     assert_string_equal(found("GET", "/assets"), "none");
 }
 
+/* Rows with a literal and with a parameter in front lie in the same group of the path. */
+static void a_literal_first_segment_wins_over_a_parameter(void **state)
+{
+    (void)state;
+    assert_string_equal(found_in(&open_router, "GET", "/z/1/b/2"), "any two");
+    assert_true(str_eq(params[0], STR("z")) && str_eq(params[2], STR("2")));
+    assert_string_equal(found_in(&open_router, "GET", "/a/1/b/2"), "two");
+    assert_string_equal(found_in(&open_router, "PUT", "/mcp"), "method");
+    assert_true(str_eq(allow, STR("POST")));
+    assert_string_equal(found_in(&open_router, "PUT", "/elsewhere"), "any");
+    assert_string_equal(found_in(&open_router, "PATCH", "/elsewhere"), "some");
+    assert_true(str_eq(params[0], STR("elsewhere")));
+    assert_string_equal(found_in(&open_router, "GET", "/elsewhere"), "method");
+    assert_true(str_eq(allow, STR("PUT PATCH")));
+    assert_string_equal(found_in(&open_router, "GET", "//"), "root");
+    assert_string_equal(found_in(&open_router, "PUT", "///"), "none");
+}
+
+static void numbers_of_segments_are_told_apart_however_large(void **state)
+{
+    (void)state;
+    assert_string_equal(found("POST", "/l/o/n/g/e/r/than/others"), "long");
+    assert_string_equal(found("GET", "/l/o/n/g/e/r/than/others"), "method");
+    assert_string_equal(found("GET", "/l/o/n/g/e/r/than/others/1"), "longer");
+    assert_string_equal(found("GET", "/l/o/n/g/e/r/than/others/1/2"), "none");
+    assert_string_equal(found("POST", "/l/o/n/g/e/r/than"), "none");
+}
+
+static void a_star_takes_any_number_of_segments(void **state)
+{
+    (void)state;
+    assert_string_equal(found("GET", "/files/me"), "none");
+    assert_string_equal(found("GET", "/files/me/1"), "files");
+    assert_true(str_eq(params[0], STR("me")) && str_eq(params[1], STR("1")));
+    assert_string_equal(found("GET", "/files/own/1"), "own file");
+    assert_string_equal(found("GET", "/files/own/1/2/3/4/5/6/7/8/9"), "files");
+    assert_true(str_eq(params[1], STR("1/2/3/4/5/6/7/8/9")));
+}
+
+/* Whatever two patterns share a group of the path. */
+static void every_row_is_found_among_many(void **state)
+{
+    (void)state;
+    static char patterns[200][16];
+    static struct route many[200];
+    static struct router all;
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        (void)snprintf(patterns[i], sizeof patterns[i], "/%zx/%s", i * 7, i % 2 ? "x" : ":id");
+        many[i] = (struct route){.methods = "GET", .pattern = patterns[i]};
+    }
+    router_init(&all, many, ARRAY_LEN(many));
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        char path[16];
+        const struct route *route = NULL;
+        (void)snprintf(path, sizeof path, "/%zx/x", i * 7);
+        assert_int_equal(router_find(&all, STR("GET"), str_c(path), &route, params, &allow),
+                         ROUTE_FOUND);
+        assert_ptr_equal(route, &many[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +209,12 @@ int main(void)
         cmocka_unit_test(rows_of_one_path_differ_by_method),
         cmocka_unit_test(a_trailing_slash_is_ignored),
         cmocka_unit_test(a_star_takes_the_rest),
+        cmocka_unit_test(a_literal_first_segment_wins_over_a_parameter),
+        cmocka_unit_test(numbers_of_segments_are_told_apart_however_large),
+        cmocka_unit_test(a_star_takes_any_number_of_segments),
+        cmocka_unit_test(every_row_is_found_among_many),
     };
+    router_init(&router, table, ARRAY_LEN(table));
+    router_init(&open_router, open_table, ARRAY_LEN(open_table));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

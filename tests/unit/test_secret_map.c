@@ -55,6 +55,27 @@ static void values_are_set_found_replaced_and_taken(void **state)
     map_free(NULL, NULL);
 }
 
+static void keys_of_every_length_are_told_apart(void **state)
+{
+    (void)state;
+    char bytes[64], other[64];
+    struct map *m = map_new();
+    memset(bytes, 'k', sizeof bytes);
+    for (size_t n = 0; n <= sizeof bytes; n++)
+        assert_true(map_set(m, (struct str){bytes, n}, &bytes[n % sizeof bytes], NULL));
+    assert_int_equal(map_count(m), sizeof bytes + 1);
+    for (size_t n = 1; n <= sizeof bytes; n++) {
+        memcpy(other, bytes, sizeof bytes);
+        assert_ptr_equal(map_get(m, (struct str){other, n}), &bytes[n % sizeof bytes]);
+        for (size_t at = 0; at < n; at++) {
+            other[at] ^= 1;
+            assert_null(map_get(m, (struct str){other, n}));
+            other[at] ^= 1;
+        }
+    }
+    map_free(m, NULL);
+}
+
 static bool remove_even(struct str key, void *value, void *arg)
 {
     (void)key;
@@ -89,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_is_copied_replaced_and_ended_twice),
         cmocka_unit_test(values_are_set_found_replaced_and_taken),
+        cmocka_unit_test(keys_of_every_length_are_told_apart),
         cmocka_unit_test(walking_may_remove_and_the_rest_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,22 @@ static void comparing_ignores_case_only_where_asked(void **state)
     assert_true(str_eq(STR_NONE, STR("")));
 }
 
+static void only_letters_have_another_case(void **state)
+{
+    (void)state;
+    for (int a = 0; a < 256; a++) {
+        for (int b = 0; b < 256; b++) {
+            char x[] = {(char)a, 'X', (char)a}, y[] = {(char)b, 'x', (char)b};
+            bool is_letter = (a | 0x20) >= 'a' && (a | 0x20) <= 'z';
+            bool is_same = a == b || (is_letter && (a ^ b) == 0x20);
+            assert_int_equal(str_ieq((struct str){x, 3}, (struct str){y, 3}), is_same);
+        }
+    }
+    assert_false(str_ieq(STR("Host"), STR("hosT\0")));
+    assert_false(str_ieq(STR("hosts"), STR("HOSTz")));
+    assert_true(str_ieq(STR_NONE, STR("")));
+}
+
 static void order_is_by_bytes_then_length(void **state)
 {
     (void)state;
@@ -104,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slice_is_clipped_to_its_string),
         cmocka_unit_test(comparing_ignores_case_only_where_asked),
+        cmocka_unit_test(only_letters_have_another_case),
         cmocka_unit_test(order_is_by_bytes_then_length),
         cmocka_unit_test(starts_ends_and_finds),
         cmocka_unit_test(pieces_between_separators_keep_empty_ones),

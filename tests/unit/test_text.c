@@ -103,6 +103,22 @@ static void only_well_formed_utf8_passes(void **state)
     assert_false(text_has_control(STR("a b \xC3\xA9")));
 }
 
+static void a_control_is_seen_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 20; n++) {
+        for (size_t at = 0; at < n; at++) {
+            for (int c = 0; c < 256; c++) {
+                char text[20];
+                memset(text, at % 2 ? ' ' : 0x80, sizeof text);
+                text[at] = (char)c;
+                assert_int_equal(text_has_control((struct str){text, n}), c < 0x20 || c == 0x7f);
+            }
+        }
+    }
+    assert_false(text_has_control(STR_NONE));
+}
+
 static void percent_coding_goes_both_ways(void **state)
 {
     (void)state;
@@ -179,6 +195,7 @@ int main(void)
         cmocka_unit_test(base64_that_is_not_canonical_is_refused_and_appends_nothing),
         cmocka_unit_test(hex_goes_both_ways),
         cmocka_unit_test(only_well_formed_utf8_passes),
+        cmocka_unit_test(a_control_is_seen_wherever_it_stands),
         cmocka_unit_test(percent_coding_goes_both_ways),
         cmocka_unit_test(equality_in_constant_time_is_equality),
         cmocka_unit_test(globs_match_runs),

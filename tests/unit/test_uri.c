@@ -68,6 +68,38 @@ static void ill_formed_uris_are_refused(void **state)
     assert_false(uri_parse(STR("http://h/\0"), &u));
 }
 
+/* The sets of RFC 3986 sections 2 and 3, byte by byte. */
+static void every_part_has_its_own_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after, *allowed;
+    } parts[] = {
+        {"x", ":", "+-."}, /* ends the scheme at a colon */
+        {"x://h", "/", "-._~!$&'()*+,;="},
+        {"x://u", "@h/", "-._~!$&'()*+,;=:"},
+        {"x:a", "b", "-._~!$&'()*+,;=:@/"},
+        {"x:?a", "b", "-._~!$&'()*+,;=:@/?[]"},
+        {"x:#a", "b", "-._~!$&'()*+,;=:@/?[]"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        for (int c = 0; c < 256; c++) {
+            char text[32];
+            struct uri u;
+            size_t n = strlen(parts[i].before), m = strlen(parts[i].after);
+            memcpy(text, parts[i].before, n);
+            text[n] = (char)c;
+            memcpy(text + n + 1, parts[i].after, m);
+            bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+            /* Separators begin another part, which is not what is looked at here. */
+            if ((i < 5 && c == '#') || (i < 4 && c == '?') || (i < 3 && strchr(":/@", c)))
+                continue;
+            bool is_allowed = is_alnum || (c > 0 && strchr(parts[i].allowed, c));
+            assert_int_equal(uri_parse((struct str){text, n + 1 + m}, &u), is_allowed);
+        }
+    }
+}
+
 static void an_origin_is_lower_case_without_the_default_port(void **state)
 {
     (void)state;
@@ -152,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_uri_is_taken_apart),
         cmocka_unit_test(ill_formed_uris_are_refused),
+        cmocka_unit_test(every_part_has_its_own_bytes),
         cmocka_unit_test(an_origin_is_lower_case_without_the_default_port),
         cmocka_unit_test(loopback_is_known_by_name_and_number),
         cmocka_unit_test(references_resolve_as_in_the_rfc),

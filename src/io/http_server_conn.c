@@ -98,10 +98,11 @@ void server_conn_wait(struct server_conn *c, enum conn_wait what)
     list_remove(&c->wait);
     if (what == CONN_WAITS)
         return;
-    c->wait_until_ms = clock_mono_ms() + wait_ms[what];
+    int64_t now_ms = loop_now_ms(s->loop);
+    c->wait_until_ms = now_ms + wait_ms[what];
     list_push(&s->waiting[what], &c->wait);
     if (!s->tick.heap_slot)
-        loop_timer_set(s->loop, &s->tick, clock_mono_ms() + TICK_MS);
+        loop_timer_set(s->loop, &s->tick, now_ms + TICK_MS);
 }
 
 /*

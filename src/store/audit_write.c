@@ -11,7 +11,8 @@
 #include "store/audit_queue.h"
 
 enum {
-    BATCH_ROWS = 512, /* of one transaction */
+    BATCH_ROWS = 512,                      /* of one transaction */
+    GIVE_WAY_ROWS = LIMIT_AUDIT_QUEUE / 2, /* the calls' backlog that may wait for a processor */
     BATCH_BYTES = 64 * 1024 * 1024,
     BACK_OFF_MS = 100, /* first pause after a failure; doubles */
     BACK_OFF_MAX_MS = 5000,
@@ -153,6 +154,7 @@ static bool batch_write(struct audit_log *log, int *n, struct err *e)
     struct db_batch b;
     struct buf scratch;
     db_batch_init(&b, a);
+    b.gives_way = !log->config.sync && atomic_load(&log->n_taken) < GIVE_WAY_ROWS;
     buf_init(&scratch, CANONICAL_MAX);
     int count = 0;
     bool is_ok = true;

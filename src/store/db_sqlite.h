@@ -63,6 +63,7 @@ struct lite_write {
     struct arena *arena;
     struct lite_item *items;
     size_t n;
+    bool gives_way;
     bool is_durable;
     atomic_bool is_abandoned;
     struct fiber_wait *wait; /* NULL once the waiter gave up; its loop's thread only */

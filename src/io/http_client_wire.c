@@ -505,6 +505,7 @@ void wire_begin(struct http_exchange *x)
         w->parser.arg = x;
         w->gave_up_sending = false;
         list_push(&x->client->wires->unsent, &w->unsent);
+        loop_hooks_again(x->client->loop);
         return;
     }
     x->was_reused = false;

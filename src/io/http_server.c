@@ -43,18 +43,21 @@ static void daemon_run(struct server_daemon *d)
     d->is_running = true;
     d->must_run = false;
     d->ran_ms = loop_now_ms(d->server->loop);
-    int turns = 0;
+    /* The first turn may have read half a head, or refused one, without a word to us. */
+    int turns = 0, turns_least = d->has_events ? 2 : 1;
+    d->has_events = false;
     do {
         d->n_called = d->n_in_vain = 0;
         MHD_run(d->mhd);
-    } while (++turns < TURNS_IN_A_ROW && daemon_has_work(d));
+    } while (++turns < turns_least || (turns < TURNS_IN_A_ROW && daemon_has_work(d)));
     d->is_running = d->is_silent = false;
 }
 
 static void on_epoll(struct loop_fd *f, uint32_t ready)
 {
     (void)ready;
-    CONTAINER_OF(f, struct server_daemon, epoll)->must_run = true;
+    struct server_daemon *d = CONTAINER_OF(f, struct server_daemon, epoll);
+    d->must_run = d->has_events = true;
 }
 
 /* Once for all that came and all that was answered since the loop last waited. */
@@ -119,8 +122,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)cls;
+    struct server_daemon *d = cls;
     (void)mhd;
+    d->n_called++;
     if (*context)
         server_request_completed(*context, code != MHD_REQUEST_TERMINATED_COMPLETED_OK);
     *context = NULL;
@@ -273,8 +277,8 @@ static bool daemon_start(struct server_daemon *d, struct err *e)
         flags, 0, NULL, NULL, on_request, d, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, d->listen_fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, d,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK,
-        on_request_line, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, d, MHD_OPTION_URI_LOG_CALLBACK, on_request_line,
+        NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!d->mhd)
         d->listen_fd = -1; /* failing, libmicrohttpd has closed it */
     if (!d->mhd)
@@ -395,6 +399,9 @@ void http_server_stop(struct http_server *s)
 {
     if (!s)
         return;
+    for (size_t i = 0; i < s->n_daemons; i++) /* what was answered in the loop's last turn */
+        if (s->daemons[i].mhd && s->daemons[i].must_run && !s->daemons[i].is_running)
+            daemon_run(&s->daemons[i]);
     if (!s->is_draining)
         http_server_drain(s);
     http_server_cancel_all(s);

@@ -108,6 +108,7 @@ bool server_answer_queue(struct server_request *r)
     bool ok =
         headers_add(r, response) &&
         MHD_queue_response(r->conn->mhd, (unsigned)r->rq.answered_status, response) == MHD_YES;
+    r->is_queued = ok;
     MHD_destroy_response(response);
     return ok;
 }

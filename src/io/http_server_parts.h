@@ -33,6 +33,7 @@ struct server_daemon {
     struct MHD_Daemon *mhd; /* NULL: the machine does not have this address */
     struct loop_fd epoll;
     bool must_run;   /* before the loop waits */
+    bool has_events; /* and something has happened at its sockets */
     bool is_running; /* within MHD_run */
     bool is_silent;  /* nothing has happened for a moment: whoever waits is suspended */
     int64_t ran_ms;  /* when MHD_run was last called */
@@ -120,6 +121,7 @@ struct server_request {
     bool is_asking;    /* libmicrohttpd asks for its answer in each of its turns */
     int n_asked;       /* how often it has */
     bool is_answered;  /* http_answer */
+    bool is_queued;    /* the head of the answer is libmicrohttpd's */
     bool must_close;   /* Connection: close */
     bool client_left;
     bool outlives_client; /* its handler goes on when the client leaves */

@@ -117,6 +117,7 @@ void server_request_wake(struct server_request *r)
         MHD_resume_connection(r->conn->mhd);
     r->is_suspended = false;
     r->conn->daemon->must_run = true;
+    loop_hooks_again(r->server->loop);
 }
 
 void server_request_client_left(struct server_request *r)

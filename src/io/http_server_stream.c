@@ -213,13 +213,14 @@ void http_stream_end(struct http_request *rq)
 }
 
 /* An answer that ends with its connection would look complete: AF_UNSPEC has the kernel send a
- * reset instead of an end. */
+ * reset instead of an end. Others first get their head, so that no client takes the end for a
+ * connection that was closed before its request arrived, and sends that again. */
 static void connection_cut(const struct server_request *r)
 {
     const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     if (r->is_http_1_0)
         (void)connect(r->conn->watch.fd, &nobody, sizeof nobody);
-    else if (!r->is_suspended)
+    else if (r->is_queued && !r->is_suspended)
         server_conn_cut(r->conn);
 }
 

@@ -41,6 +41,7 @@ struct loop {
     struct loop_task **tasks_end;
     struct loop_hook *hooks;
     struct loop_hook *hook_next; /* the one that is called next while they are called */
+    bool are_hooks_due;          /* once more before the loop waits */
 
     _Atomic(struct loop_task *) mailbox; /* newest first */
     atomic_bool is_stopping;
@@ -363,10 +364,16 @@ void loop_hook_remove(struct loop *l, struct loop_hook *h)
     }
 }
 
+void loop_hooks_again(struct loop *l)
+{
+    l->are_hooks_due = true;
+}
+
 /* The earliest wish. */
 static int64_t hooks_call(struct loop *l)
 {
     int64_t at_ms = INT64_MAX;
+    l->are_hooks_due = false;
     l->hook_next = l->hooks;
     while (l->hook_next) {
         struct loop_hook *h = l->hook_next;
@@ -382,7 +389,7 @@ static int64_t hooks_call(struct loop *l)
 
 static int wait_timeout_ms(const struct loop *l, int64_t wish_ms)
 {
-    if (l->tasks)
+    if (l->tasks || l->are_hooks_due)
         return 0;
     int64_t at_ms = wish_ms;
     if (l->timers && l->heap[1]->at_ms < at_ms)
@@ -419,7 +426,7 @@ static void event_give(struct loop *l, const struct epoll_event *ev)
 static int64_t finish_turn(struct loop *l)
 {
     int64_t wish_ms = hooks_call(l);
-    for (int i = 0; l->tasks && i < ROUNDS_PER_TURN; i++) {
+    for (int i = 0; (l->tasks || l->are_hooks_due) && i < ROUNDS_PER_TURN; i++) {
         tasks_run(l, TASKS_PER_TURN);
         wish_ms = hooks_call(l);
     }

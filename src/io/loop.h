@@ -59,4 +59,7 @@ struct loop_hook {
     struct loop_hook *next; /* private */
 };
 void loop_hook_add(struct loop *l, struct loop_hook *h);
+/* Has all hooks called once more before the loop waits: the one that this is for may have been
+ * already. */
+void loop_hooks_again(struct loop *l);
 void loop_hook_remove(struct loop *l, struct loop_hook *h);

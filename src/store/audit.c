@@ -221,7 +221,7 @@ static void queue_put(struct audit_log *log, struct audit_entry *en)
         log->first = en;
     log->last = en;
     log->n_waiting++;
-    if (en->loop || log->n_waiting == 1 || log->n_waiting == LIMIT_AUDIT_QUEUE / 2)
+    if (en->loop || log->n_waiting == 1 || log->n_waiting == LIMIT_AUDIT_QUEUE / 8)
         audit_write_wake(log);
     pthread_mutex_unlock(&log->lock);
     metric_add(M_AUDIT_QUEUE, 1);

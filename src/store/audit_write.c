@@ -12,7 +12,7 @@
 
 enum {
     BATCH_ROWS = 512,                      /* of one transaction */
-    GIVE_WAY_ROWS = LIMIT_AUDIT_QUEUE / 2, /* the calls' backlog that may wait for a processor */
+    GIVE_WAY_ROWS = LIMIT_AUDIT_QUEUE / 4, /* the calls' backlog that may wait for a processor */
     BATCH_BYTES = 64 * 1024 * 1024,
     BACK_OFF_MS = 100, /* first pause after a failure; doubles */
     BACK_OFF_MAX_MS = 5000,
@@ -25,6 +25,9 @@ enum {
     ID_BEGIN_SIZE = sizeof "evt_" + ID_TIME_DIGITS,
 };
 #define DAY_MS 86400000LL
+_Static_assert(BATCH_ROWS *(LIMIT_AUDIT_ARGUMENTS + 12 * LIMIT_AUDIT_TEXT + 2048) <
+                   LIMIT_DB_BATCH_BYTES,
+               "a batch of the largest rows is not too large for the store");
 
 /* Retried after an outcome that nobody knows, so a row that is there already is fine. */
 #define INSERT_TEXT                                                                                \
@@ -158,9 +161,7 @@ static bool batch_write(struct audit_log *log, int *n, struct err *e)
     buf_init(&scratch, CANONICAL_MAX);
     int count = 0;
     bool is_ok = true;
-    for (struct audit_entry *en = log->held;
-         en && is_ok && count < BATCH_ROWS && arena_used(a) < LIMIT_DB_BATCH_BYTES / 4;
-         en = en->next) {
+    for (struct audit_entry *en = log->held; en && is_ok && count < BATCH_ROWS; en = en->next) {
         is_ok = entry_link(log, en, &scratch);
         if (is_ok)
             entry_add(log, &b, &en->row);

@@ -102,8 +102,7 @@ struct db_batch {
     struct db_batch_item *first, *last;
     size_t n;
     bool failed;
-    bool
-        gives_way; /* nobody waits for it: it leaves the processor to others every few statements */
+    bool gives_way; /* nobody waits for it: it yields every few statements */
 };
 void db_batch_init(struct db_batch *b, struct arena *a);
 void db_batch_add(struct db_batch *b, const struct db_stmt *s,

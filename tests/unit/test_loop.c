@@ -508,6 +508,47 @@ static void a_hook_may_remove_itself_and_the_next(void **state)
     loop_hook_remove(loop, &last.h);
 }
 
+/* The first of two hooks is given work by the second, after its turn. */
+struct late_work {
+    struct loop_hook first, second;
+    bool is_given, is_done;
+};
+
+static int64_t on_first(struct loop_hook *h)
+{
+    struct late_work *w = CONTAINER_OF(h, struct late_work, first);
+    w->is_done = w->is_given;
+    if (w->is_done)
+        loop_stop(loop);
+    return INT64_MAX;
+}
+
+static int64_t on_second(struct loop_hook *h)
+{
+    struct late_work *w = CONTAINER_OF(h, struct late_work, second);
+    if (!w->is_given)
+        loop_hooks_again(loop);
+    w->is_given = true;
+    return INT64_MAX;
+}
+
+static void hooks_that_are_asked_again_are_called_before_the_wait(void **state)
+{
+    (void)state;
+    struct late_work w = {.first.before_wait = on_first, .second.before_wait = on_second};
+    int ended = 0;
+    struct alarm end = {.t.on_fire = on_alarm, .count = &ended, .stops = true};
+    loop_hook_add(loop, &w.second);
+    loop_hook_add(loop, &w.first);
+    loop_timer_set(loop, &end.t, clock_mono_ms() + 5000); /* instead of waiting for ever */
+    loop_run(loop);
+    assert_true(w.is_done);
+    assert_int_equal(ended, 0);
+    loop_timer_stop(loop, &end.t);
+    loop_hook_remove(loop, &w.first);
+    loop_hook_remove(loop, &w.second);
+}
+
 #define IN_LOOP(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -532,6 +573,7 @@ int main(void)
         IN_LOOP(what_is_posted_before_the_stop_still_runs),
         IN_LOOP(a_hooks_wish_ends_the_wait),
         IN_LOOP(a_hook_may_remove_itself_and_the_next),
+        IN_LOOP(hooks_that_are_asked_again_are_called_before_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

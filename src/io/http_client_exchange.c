@@ -144,28 +144,23 @@ static bool url_judge(struct http_exchange *x, const struct http_call *call, str
 
 bool exchange_is_framing(struct str name)
 {
-    switch (name.n) {
-    case sizeof "TE" - 1:
-        return str_ieq(name, STR("TE"));
-    case sizeof "Host" - 1:
-        return str_ieq(name, STR("Host"));
-    case sizeof "Expect" - 1:
-        return str_ieq(name, STR("Expect"));
-    case sizeof "Trailer" - 1:
-        return str_ieq(name, STR("Trailer")) || str_ieq(name, STR("Upgrade"));
-    case sizeof "Connection" - 1:
-        return str_ieq(name, STR("Connection")) || str_ieq(name, STR("Keep-Alive"));
-    case sizeof "Content-Length" - 1:
-        return str_ieq(name, STR("Content-Length"));
-    case sizeof "Proxy-Connection" - 1:
-        return str_ieq(name, STR("Proxy-Connection"));
-    case sizeof "Transfer-Encoding" - 1:
-        return str_ieq(name, STR("Transfer-Encoding"));
-    case sizeof "Proxy-Authorization" - 1:
-        return str_ieq(name, STR("Proxy-Authorization"));
-    default:
-        return false;
-    }
+    static const struct str own[] = {
+        STR("Host"),
+        STR("Content-Length"),
+        STR("Transfer-Encoding"),
+        STR("Connection"),
+        STR("Keep-Alive"),
+        STR("Upgrade"),
+        STR("TE"),
+        STR("Trailer"),
+        STR("Expect"),
+        STR("Proxy-Connection"),
+        STR("Proxy-Authorization"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (str_ieq(name, own[i]))
+            return true;
+    return false;
 }
 
 static bool is_value(struct str s)

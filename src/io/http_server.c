@@ -22,7 +22,7 @@ enum {
     /* A connection's memory at libmicrohttpd: the head of the request, and behind it that of the
        answer. */
     POOL_BYTES = LIMIT_HEADER_BYTES + 2 * 1024,
-    SILENT_MS = 5,
+    SILENT_MS = 5,      /* without news, after which those that wait for an answer are suspended */
     TURNS_IN_A_ROW = 4, /* of libmicrohttpd while it has work left, before the others get theirs */
 };
 

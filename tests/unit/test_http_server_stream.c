@@ -16,6 +16,24 @@ TEST(a_handler_may_wait)
     client_close(&c);
 }
 
+TEST(a_handler_that_waits_longer_has_its_connection_suspended)
+{
+    struct client c;
+    client_open(&c);
+    client_send(&c, GET("/wait"));
+    wait_for(&t.entered);
+    const struct server_request *r =
+        CONTAINER_OF(t.server->requests.next, struct server_request, all);
+    CHECK(r->is_asking || r->is_suspended);
+    int64_t until_ms = soon();
+    while (!r->is_suspended && clock_mono_ms() < until_ms)
+        fiber_yield();
+    CHECK(r->is_suspended && !r->is_asking && r->conn->daemon->n_asking == 0);
+    fiber_wake(&t.gate);
+    CHECK(client_gets(&c, "\r\n\r\nwaited"));
+    client_close(&c);
+}
+
 TEST(a_leaving_client_cancels_the_waiting_handler)
 {
     struct client c;
@@ -138,7 +156,7 @@ TEST(a_stream_left_open_by_its_handler_is_cut)
     client_open(&c);
     client_send(&c, GET("/abandon"));
     client_read_all(&c);
-    CHECK(!client_has(&c, "\r\n0\r\n\r\n"));
+    CHECK(client_has(&c, "HTTP/1.1 200") && !client_has(&c, "\r\n0\r\n\r\n"));
     CHECK(t.done == 1 && t.left == 0);
     client_close(&c);
 }
@@ -402,6 +420,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_may_wait),
+        cmocka_unit_test(a_handler_that_waits_longer_has_its_connection_suspended),
         cmocka_unit_test(a_leaving_client_cancels_the_waiting_handler),
         cmocka_unit_test(a_client_that_leaves_in_its_second_request_is_noticed_too),
         cmocka_unit_test(a_half_closed_client_gets_an_immediate_answer),

@@ -56,8 +56,8 @@ start() {
 
 stop() {
     case $1 in /tmp/tulle-pg-*) ;; *) echo "postgres.sh: not a folder of mine: $1" >&2; return 2 ;; esac
-    # One that a test has killed cannot be stopped. Nothing is decided here: `run` ends with its command's exit code.
-    as_postgres "$(programs)/pg_ctl" -D "$1/data" -w -m immediate stop >/dev/null 2>&1 || true
+    # One that a test has killed cannot be stopped: that is said, and decides nothing, for `run` ends with its command's exit code.
+    as_postgres "$(programs)/pg_ctl" -D "$1/data" -w -m immediate stop >/dev/null || echo "postgres.sh: $1 did not stop, or was killed" >&2
     rm -rf "$1"
 }
 

@@ -11,79 +11,24 @@
 #include "store/audit_queue.h"
 #include "store/rows.h"
 
-#define AUDIT_COLUMNS                                                                              \
-    "id, org_id, chain, seq, at, kind, user_id, client_id, key_id, connection_id, method, name, "  \
-    "outcome, error, arguments, request_id, duration_us, bytes_in, bytes_out, prev_hash, hash"
-#define IS_ANY_OR(n, column) "(CAST($" n " AS TEXT) IS NULL OR " column " = CAST($" n " AS TEXT))"
-#define LIST_TEXT(connection)                                                                      \
-    "SELECT " AUDIT_COLUMNS " FROM audit WHERE org_id = $1 AND " connection                        \
-    " AND (at, id) < (CAST($2 AS BIGINT), CAST($3 AS TEXT)) "                                      \
-    "AND at >= CAST($5 AS BIGINT) AND at <= CAST($6 AS BIGINT) "                                   \
-    "AND " IS_ANY_OR("8", "kind") " AND " IS_ANY_OR("9", "user_id") " AND " IS_ANY_OR(             \
-        "10",                                                                                      \
-        "key_id") " AND " IS_ANY_OR("11",                                                          \
-                                    "method") " AND " IS_ANY_OR("12",                              \
-                                                                "name") " AND " IS_ANY_OR("13",    \
-                                                                                          "outcom" \
-                                                                                          "e") " " \
-                                                                                               "O" \
-                                                                                               "R" \
-                                                                                               "D" \
-                                                                                               "E" \
-                                                                                               "R" \
-                                                                                               " " \
-                                                                                               "B" \
-                                                                                               "Y" \
-                                                                                               " " \
-                                                                                               "a" \
-                                                                                               "t" \
-                                                                                               " " \
-                                                                                               "D" \
-                                                                                               "E" \
-                                                                                               "S" \
-                                                                                               "C" \
-                                                                                               "," \
-                                                                                               " " \
-                                                                                               "i" \
-                                                                                               "d" \
-                                                                                               " " \
-                                                                                               "D" \
-                                                                                               "E" \
-                                                                                               "S" \
-                                                                                               "C" \
-                                                                                               " " \
-                                                                                               "L" \
-                                                                                               "I" \
-                                                                                               "M" \
-                                                                                               "I" \
-                                                                                               "T" \
-                                                                                               " " \
-                                                                                               "C" \
-                                                                                               "A" \
-                                                                                               "S" \
-                                                                                               "T" \
-                                                                                               "(" \
-                                                                                               "$" \
-                                                                                               "4" \
-                                                                                               " " \
-                                                                                               "A" \
-                                                                                               "S" \
-                                                                                               " " \
-                                                                                               "B" \
-                                                                                               "I" \
-                                                                                               "G" \
-                                                                                               "I" \
-                                                                                               "N" \
-                                                                                               "T" \
-                                                                                               ")"
+#define IS_ANY_OR(n, column)                                                                       \
+    " AND (CAST($" n " AS TEXT) IS NULL OR " column " = CAST($" n " AS TEXT))"
+#define LIST_BEGIN                                                                                 \
+    "SELECT " AUDIT_COLUMNS " FROM audit WHERE org_id = $1 "                                       \
+    "AND (at, id) < (CAST($2 AS BIGINT), CAST($3 AS TEXT)) "                                       \
+    "AND at >= CAST($5 AS BIGINT) AND at <= CAST($6 AS BIGINT)"
+#define LIST_KIND   IS_ANY_OR("8", "kind") IS_ANY_OR("9", "user_id") IS_ANY_OR("10", "key_id")
+#define LIST_METHOD IS_ANY_OR("11", "method") IS_ANY_OR("12", "name") IS_ANY_OR("13", "outcome")
+#define LIST_END    LIST_KIND LIST_METHOD " ORDER BY at DESC, id DESC LIMIT CAST($4 AS BIGINT)"
 
 static const struct db_stmt audit_of_org = {
-    "audit_of_org", LIST_TEXT(IS_ANY_OR("7", "connection_id")), DB_LIST, DB_AUDIT};
+    "audit_of_org", LIST_BEGIN IS_ANY_OR("7", "connection_id") LIST_END, DB_LIST, DB_AUDIT};
 static const struct db_stmt audit_of_connection = {
-    "audit_of_connection", LIST_TEXT("connection_id = CAST($7 AS TEXT)"), DB_LIST, DB_AUDIT};
-static const struct db_stmt audit_by_id = {
-    "audit_by_id", "SELECT " AUDIT_COLUMNS " FROM audit WHERE org_id = $1 AND id = $2", DB_READ,
+    "audit_of_connection", LIST_BEGIN " AND connection_id = CAST($7 AS TEXT)" LIST_END, DB_LIST,
     DB_AUDIT};
+static const struct db_stmt audit_by_id = {
+    "audit_by_id", "SELECT " AUDIT_COLUMNS " FROM audit WHERE org_id = $1 AND at = $2 AND id = $3",
+    DB_READ, DB_AUDIT};
 
 /* The texts of a row, for copying. */
 static const size_t row_texts[] = {
@@ -349,7 +294,10 @@ bool audit_get(struct db *db, struct arena *a, struct str org_id, struct str id,
                struct audit_row *out, struct err *e)
 {
     struct db_rows r;
-    if (!db_one(db, a, &audit_by_id, DB_ARGS(A_STR(org_id), A_STR(id)), &r, e))
+    int64_t at;
+    if (!audit_id_time(id, &at))
+        return err_set(e, ERR_NOT_FOUND, "not found");
+    if (!db_one(db, a, &audit_by_id, DB_ARGS(A_STR(org_id), A_INT(at), A_STR(id)), &r, e))
         return false;
     audit_read(&r, 0, out);
     return true;

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "base/buf.h"
-#include "base/buf.h"
 #include "store/db.h"
 
 struct audit_row {

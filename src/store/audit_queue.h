@@ -66,6 +66,17 @@ struct audit_log {
     int64_t complained_at_ms; /* monotonic; 0: never */
     struct audit_stream stream;
 };
+/* Of the table, in the order of audit_insert and of what audit.c reads. */
+#define AUDIT_COLUMNS                                                                              \
+    "id, org_id, chain, seq, at, kind, user_id, client_id, key_id, connection_id, method, name, "  \
+    "outcome, error, arguments, request_id, duration_us, bytes_in, bytes_out, prev_hash, hash"
+/* Adds the insertion of n rows to the batch, which reads them until it has been run. */
+void audit_insert(struct db_batch *b, const struct audit_row *const *rows, size_t n,
+                  bool is_durable);
+/* A new row's id: "evt_", 12 hex digits of its time, 20 of chance. at: ms. */
+void audit_id(int64_t at, char out[ID_SIZE]);
+/* The time (ms) that an id begins with. False: it is no row's id. */
+bool audit_id_time(struct str id, int64_t *at) must_use;
 /* The writer thread's main function. */
 void *audit_write_main(void *arg);
 /* Asks the writer for a turn. Under the log's lock. */

@@ -4,8 +4,6 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/rand.h"
-#include "base/text.h"
 #include "log/log.h"
 #include "log/metrics.h"
 #include "store/audit_queue.h"
@@ -21,28 +19,16 @@ enum {
     RETENTION_ROWS = 1000,
     LAST_TRY_MS = 10 * 1000, /* what a failing store is given at the end */
     CANONICAL_MAX = 1024 * 1024,
-    ID_TIME_DIGITS = 12,
-    ID_BEGIN_SIZE = sizeof "evt_" + ID_TIME_DIGITS,
 };
 #define DAY_MS 86400000LL
-_Static_assert(BATCH_ROWS *(LIMIT_AUDIT_ARGUMENTS + 12 * LIMIT_AUDIT_TEXT + 2048) <
-                   LIMIT_DB_BATCH_BYTES,
-               "a batch of the largest rows is not too large for the store");
 
-/* Retried after an outcome that nobody knows, so a row that is there already is fine. */
-#define INSERT_TEXT                                                                                \
-    "INSERT INTO audit (id, org_id, chain, seq, at, kind, user_id, client_id, key_id, "            \
-    "connection_id, method, name, outcome, error, arguments, request_id, duration_us, bytes_in, "  \
-    "bytes_out, prev_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
-    "$14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (id) DO NOTHING"
-static const struct db_stmt audit_insert = {"audit_insert", INSERT_TEXT, DB_WRITE, DB_AUDIT};
-static const struct db_stmt audit_insert_durable = {"audit_insert_durable", INSERT_TEXT, DB_WRITE,
-                                                    DB_AUDIT | DB_DURABLE};
-/* Of all organizations: the one statement on tenants' rows that names none. */
+/* Retention, organization by organization, as rows are found by that and their time. */
+static const struct db_stmt audit_next_org = {
+    "audit_next_org", "SELECT MIN(org_id) FROM audit WHERE org_id > $1", DB_READ, DB_AUDIT};
 static const struct db_stmt audit_expire = {
     "audit_expire",
-    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id "
-    "LIMIT CAST($2 AS BIGINT))",
+    "DELETE FROM audit WHERE pos IN (SELECT pos FROM audit WHERE org_id = $1 AND at < $2 "
+    "ORDER BY at LIMIT CAST($3 AS BIGINT))",
     DB_WRITE, DB_AUDIT};
 
 struct link { /* the last row of an organization's chain */
@@ -87,27 +73,6 @@ static struct link *link_of(struct audit_log *log, struct str org_id)
     return l;
 }
 
-/* What the ids of rows of this time begin with, and no id of an earlier row is above. */
-static void id_begin(int64_t at, char out[ID_BEGIN_SIZE])
-{
-    uint8_t time[ID_TIME_DIGITS / 2];
-    for (size_t i = 0; i < sizeof time; i++)
-        time[i] = (uint8_t)((uint64_t)at >> 8 * (sizeof time - 1 - i));
-    memcpy(out, "evt_", sizeof "evt_");
-    text_hex(out + sizeof "evt_" - 1, time, sizeof time);
-}
-
-/* "evt_", 12 hex digits of time, 20 of chance: later rows go to the end of the primary key. */
-static void event_id(int64_t at, char out[ID_SIZE])
-{
-    uint8_t chance[10];
-    char digits[2 * sizeof chance + 1];
-    rand_bytes(chance, sizeof chance);
-    text_hex(digits, chance, sizeof chance);
-    id_begin(at, out);
-    memcpy(out + ID_BEGIN_SIZE - 1, digits, sizeof digits);
-}
-
 /* Gives the row its id and its place in the chain. */
 static bool entry_link(struct audit_log *log, struct audit_entry *en, struct buf *scratch)
 {
@@ -116,7 +81,7 @@ static bool entry_link(struct audit_log *log, struct audit_entry *en, struct buf
     struct link *l = link_of(log, en->row.org_id);
     if (!l)
         return false;
-    event_id(en->row.at, en->id);
+    audit_id(en->row.at, en->id);
     memcpy(en->prev_hash, l->hash, sizeof en->prev_hash);
     en->row.id = str_c(en->id);
     en->row.prev_hash = str_c(en->prev_hash);
@@ -137,17 +102,6 @@ static bool entry_link(struct audit_log *log, struct audit_entry *en, struct buf
     return true;
 }
 
-static void entry_add(const struct audit_log *log, struct db_batch *b, const struct audit_row *r)
-{
-    db_batch_lend(b, log->config.sync ? &audit_insert_durable : &audit_insert,
-                  DB_ARGS(A_STR(r->id), A_STR(r->org_id), A_STR(r->chain), A_INT(r->seq),
-                          A_INT(r->at), A_STR(r->kind), A_STR(r->user_id), A_STR(r->client_id),
-                          A_STR(r->key_id), A_STR(r->connection_id), A_STR(r->method),
-                          A_STR(r->name), A_STR(r->outcome), A_STR(r->error), A_STR(r->arguments),
-                          A_STR(r->request_id), A_INT(r->duration_us), A_INT(r->bytes_in),
-                          A_INT(r->bytes_out), A_STR(r->prev_hash), A_STR(r->hash)));
-}
-
 /* Writes the first rows that are held as one transaction; *n: how many. */
 static bool batch_write(struct audit_log *log, int *n, struct err *e)
 {
@@ -159,19 +113,19 @@ static bool batch_write(struct audit_log *log, int *n, struct err *e)
     db_batch_init(&b, a);
     b.gives_way = !log->config.sync && atomic_load(&log->n_taken) < GIVE_WAY_ROWS;
     buf_init(&scratch, CANONICAL_MAX);
-    int count = 0;
+    const struct audit_row *rows[BATCH_ROWS];
+    size_t count = 0;
     bool is_ok = true;
     for (struct audit_entry *en = log->held; en && is_ok && count < BATCH_ROWS; en = en->next) {
         is_ok = entry_link(log, en, &scratch);
-        if (is_ok)
-            entry_add(log, &b, &en->row);
-        count++;
+        rows[count++] = &en->row;
     }
+    audit_insert(&b, rows, count, log->config.sync);
     is_ok =
         is_ok ? db_batch_run(log->db, &b, NULL, e) : err_set(e, ERR_UNAVAILABLE, "out of memory");
     buf_end(&scratch);
     arena_end(a);
-    *n = count;
+    *n = (int)count;
     return is_ok;
 }
 
@@ -251,29 +205,51 @@ static void drain(struct audit_log *log)
     }
 }
 
+/* Removes an organization's rows from before a time; what arrives meanwhile is written. */
+static bool org_expire(struct audit_log *log, struct str org_id, int64_t before, int64_t *removed,
+                       struct err *e)
+{
+    struct db_rows r = {.n_affected = RETENTION_ROWS};
+    bool is_ok = true;
+    while (is_ok && r.n_affected == RETENTION_ROWS) {
+        struct arena *a = arena_new(LIMIT_BODY_SMALL);
+        is_ok = a ? db_run(log->db, a, &audit_expire,
+                           DB_ARGS(A_STR(org_id), A_INT(before), A_INT(RETENTION_ROWS)), &r, e)
+                  : err_set(e, ERR_UNAVAILABLE, "out of memory");
+        arena_end(a);
+        if (is_ok)
+            *removed += r.n_affected;
+        drain(log);
+    }
+    return is_ok;
+}
+
+/* The organization after this one that has rows; absent: none. */
+static bool org_after(struct audit_log *log, struct arena *a, struct str *org_id, struct err *e)
+{
+    struct db_rows r;
+    if (!db_one(log->db, a, &audit_next_org, DB_ARGS(A_STR(*org_id)), &r, e))
+        return false;
+    *org_id = db_text(&r, 0, 0);
+    return true;
+}
+
 static void retention_run(struct audit_log *log)
 {
     int64_t now = clock_mono_ms();
     if (now < log->retention_at_ms)
         return;
     log->retention_at_ms = now + RETENTION_MS;
-    char before[ID_BEGIN_SIZE];
-    id_begin(clock_wall_ms() - log->config.retention_days * DAY_MS, before);
-    int64_t removed = 0;
-    struct db_rows r = {.n_affected = RETENTION_ROWS};
-    bool is_ok = true;
-    while (is_ok && r.n_affected == RETENTION_ROWS) {
-        struct err e = {0};
-        struct arena *a = arena_new(LIMIT_BODY_SMALL);
-        is_ok = a && db_run(log->db, a, &audit_expire,
-                            DB_ARGS(A_STR(str_c(before)), A_INT(RETENTION_ROWS)), &r, &e);
-        arena_end(a);
-        if (is_ok)
-            removed += r.n_affected;
-        else
-            complain(log, &e, "retention");
-        drain(log);
-    }
+    int64_t before = clock_wall_ms() - log->config.retention_days * DAY_MS, removed = 0;
+    struct err e = {0};
+    struct arena *a = arena_new(BATCH_BYTES);
+    struct str org_id = STR(""); /* the installation's rows are the first */
+    bool is_ok = a || err_set(&e, ERR_UNAVAILABLE, "out of memory");
+    while (is_ok && !str_is_absent(org_id))
+        is_ok = org_expire(log, org_id, before, &removed, &e) && org_after(log, a, &org_id, &e);
+    arena_end(a);
+    if (!is_ok)
+        complain(log, &e, "retention");
     if (removed)
         LOG(EV_RETENTION, LF_INT("rows", removed));
 }

@@ -90,13 +90,12 @@ void db_batch_add(struct db_batch *b, const struct db_stmt *s, struct db_args ar
 void db_batch_lend(struct db_batch *b, const struct db_stmt *s, struct db_args args)
 {
     struct db_batch_item *item = arena_alloc(b->arena, sizeof *item);
-    struct db_value *v = item ? arena_alloc(b->arena, args.n * sizeof *v) : NULL;
-    if (!v) {
+    if (!item) {
         b->failed = true;
         return;
     }
-    memcpy(v, args.v, args.n * sizeof *v);
-    item->args = (struct db_args){v, args.n};
+    item->args = args;
+    b->is_lent = true;
     item_add(b, s, item);
 }
 

@@ -102,12 +102,14 @@ struct db_batch {
     struct db_batch_item *first, *last;
     size_t n;
     bool failed;
+    bool is_lent;
     bool gives_way; /* nobody waits for it: it yields every few statements */
 };
 void db_batch_init(struct db_batch *b, struct arena *a);
 void db_batch_add(struct db_batch *b, const struct db_stmt *s,
                   struct db_args args); /* args are copied */
-/* The same without a copy of the texts: they stay until db_batch_run has returned. */
+/* The same without a copy: the arguments stay until db_batch_run has returned, which with such
+ * ones waits for as long as the store takes. */
 void db_batch_lend(struct db_batch *b, const struct db_stmt *s, struct db_args args);
 /* results: NULL or an array of b->n. */
 bool db_batch_run(struct db *db, struct db_batch *b, struct db_rows *results,

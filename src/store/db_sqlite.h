@@ -35,7 +35,7 @@ struct lite_conn {
     int64_t deadline_ms; /* monotonic; INT64_MAX: none */
     bool is_busy;        /* the last failure was a lock */
 };
-enum lite_mode { LITE_READER, LITE_WRITER };
+enum lite_mode { LITE_READER, LITE_WRITER, LITE_AUDIT_WRITER };
 bool db_sqlite_conn_open(struct lite_conn *c, const char *path, enum lite_mode mode, int busy_ms,
                          struct err *e) must_use;
 void db_sqlite_conn_close(struct lite_conn *c);

@@ -9,14 +9,33 @@
 #include "store/db_sqlite.h"
 
 /* FIRST_ROWS: most look-ups find one, and what they fill may be kept long. */
-enum { SLOTS = 2 * LIMIT_DB_STATEMENTS, PARAMS_MAX = 64, PROGRESS_STEPS = 1000, FIRST_ROWS = 1 };
+enum {
+    SLOTS = 2 * LIMIT_DB_STATEMENTS,
+    MIXED_MAX = 64,    /* parameters that come in any order or more than once */
+    PARAMS_MAX = 1024, /* in order */
+    PROGRESS_STEPS = 1000,
+    FIRST_ROWS = 1
+};
+
+/* secure_delete: a deleted data key must not stay readable in a free page. The audit's pages are
+ * larger (of a new file), as it is written in long runs: fewer writes for each row. */
+#define WRITER_PRAGMAS                                                                             \
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"                  \
+    "PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864;"       \
+    "PRAGMA wal_autocheckpoint=4000"
+static const char *const pragmas[] = {
+    [LITE_READER] = "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY",
+    [LITE_WRITER] = WRITER_PRAGMAS,
+    [LITE_AUDIT_WRITER] = "PRAGMA page_size=8192;" WRITER_PRAGMAS,
+};
 
 struct lite_prepared {
     const char *sql; /* the statement's own text: the key by address, checked by content */
     sqlite3_stmt *st;
     int n_params;
-    size_t n_args;              /* highest $n */
-    uint8_t arg_of[PARAMS_MAX]; /* parameter index - 1 to argument index */
+    size_t n_args;             /* highest $n */
+    bool is_mixed;             /* the text does not have $1, $2, ... in this order, once each */
+    uint8_t arg_of[MIXED_MAX]; /* parameter index - 1 to argument index, where it is */
 };
 
 static int past_deadline(void *arg)
@@ -67,7 +86,7 @@ bool db_sqlite_conn_open(struct lite_conn *c, const char *path, enum lite_mode m
                          struct err *e)
 {
     *c = (struct lite_conn){.deadline_ms = INT64_MAX};
-    if (mode == LITE_WRITER && !file_make(path, e))
+    if (mode != LITE_READER && !file_make(path, e))
         return false;
     c->prepared = calloc(SLOTS, sizeof *c->prepared);
     if (!c->prepared)
@@ -79,15 +98,7 @@ bool db_sqlite_conn_open(struct lite_conn *c, const char *path, enum lite_mode m
         sqlite3_busy_timeout(c->handle, busy_ms);
         sqlite3_progress_handler(c->handle, PROGRESS_STEPS, past_deadline, c);
         sqlite3_db_config(c->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-        /* secure_delete: a deleted data key must not stay readable in a free page */
-        is_open = db_sqlite_conn_exec(
-            c,
-            mode == LITE_READER ? "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY"
-                                : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                                  "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"
-                                  "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864;"
-                                  "PRAGMA wal_autocheckpoint=4000",
-            e);
+        is_open = db_sqlite_conn_exec(c, pragmas[mode], e);
     } else {
         err_set(e, ERR_UNAVAILABLE, "cannot open the database %s", path);
     }
@@ -116,18 +127,18 @@ void db_sqlite_conn_close(struct lite_conn *c)
 static bool params_read(struct lite_prepared *p, const char *name)
 {
     p->n_params = sqlite3_bind_parameter_count(p->st);
-    if (p->n_params > PARAMS_MAX)
-        return false;
     for (int i = 0; i < p->n_params; i++) {
         const char *param = sqlite3_bind_parameter_name(p->st, i + 1);
         int64_t n = 0;
         if (!param || param[0] != '$' || !str_to_i64(str_c(param + 1), 1, PARAMS_MAX, &n))
             bug(name); /* a parameter is written $n */
-        p->arg_of[i] = (uint8_t)(n - 1);
+        p->is_mixed |= n != i + 1;
+        if (i < MIXED_MAX)
+            p->arg_of[i] = (uint8_t)(n - 1);
         if ((size_t)n > p->n_args)
             p->n_args = (size_t)n;
     }
-    return true;
+    return !p->is_mixed || (p->n_params <= MIXED_MAX && p->n_args <= UINT8_MAX);
 }
 
 /* The prepared statement, made at its first use. */
@@ -161,7 +172,7 @@ static bool bind_all(const struct lite_prepared *p, struct db_args args)
 {
     int rc = SQLITE_OK;
     for (int i = 0; i < p->n_params && rc == SQLITE_OK; i++) {
-        const struct db_value *v = &args.v[p->arg_of[i]];
+        const struct db_value *v = &args.v[p->is_mixed ? p->arg_of[i] : i];
         if (v->type == DB_INT)
             rc = sqlite3_bind_int64(p->st, i + 1, v->i);
         else if (v->type == DB_TEXT)

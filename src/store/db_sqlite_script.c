@@ -15,7 +15,8 @@ struct db_script *db_sqlite_script_open(struct db_store *s, bool is_audit, struc
         return NULL;
     }
     const char *path = lite_store_of(s)->path[is_audit ? LITE_AUDIT : LITE_MAIN];
-    if (!db_sqlite_conn_open(&c->conn, path, LITE_WRITER, LITE_BUSY_MS, e)) {
+    if (!db_sqlite_conn_open(&c->conn, path, is_audit ? LITE_AUDIT_WRITER : LITE_WRITER,
+                             LITE_BUSY_MS, e)) {
         free(c);
         return NULL;
     }

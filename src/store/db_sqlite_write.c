@@ -8,8 +8,6 @@
 #include "log/metrics.h"
 #include "store/db_sqlite.h"
 
-enum { STATEMENTS_AT_ONCE = 4 }; /* of a batch that gives way: a tenth of a millisecond */
-
 static const struct db_stmt begin_group = {"begin", "BEGIN IMMEDIATE", DB_READ, 0};
 static const struct db_stmt commit_group = {"commit", "COMMIT", DB_READ, 0};
 static const struct db_stmt rollback_group = {"rollback", "ROLLBACK", DB_READ, 0};
@@ -65,7 +63,7 @@ static bool batch_run(struct lite_conn *c, struct lite_write *q)
     q->is_ok = true;
     for (size_t i = 0; i < q->n && q->is_ok; i++) {
         struct lite_item *it = &q->items[i];
-        if (q->gives_way && i % STATEMENTS_AT_ONCE == STATEMENTS_AT_ONCE - 1)
+        if (q->gives_way && i > 0)
             sched_yield();
         q->is_ok = db_sqlite_conn_run(c, q->arena, it->stmt, it->args, &it->rows, &q->err);
         if (q->is_ok && (it->stmt->flags & DB_INVALIDATES) && it->rows.n_affected > 0)
@@ -204,7 +202,9 @@ bool db_sqlite_writer_start(struct lite_writer *w, struct lite_store *s, const c
                             struct err *e)
 {
     w->store = s;
-    if (!db_sqlite_conn_open(&w->conn, path, LITE_WRITER, LITE_BUSY_MS, e))
+    bool is_audit = w == &s->writer[LITE_AUDIT];
+    if (!db_sqlite_conn_open(&w->conn, path, is_audit ? LITE_AUDIT_WRITER : LITE_WRITER,
+                             LITE_BUSY_MS, e))
         return false;
     sqlite3_busy_timeout(w->conn.handle, LITE_POLL_MS); /* group_begin tries again */
     w->data_version = db_sqlite_conn_int(&w->conn, &data_version);
@@ -294,7 +294,8 @@ static bool write_queue(struct lite_db *db, enum lite_file f, struct lite_write 
     return true;
 }
 
-/* Copies the batch into an arena of its own, which may outlive the caller's. */
+/* Copies the batch into an arena of its own, which may outlive the caller's; lent arguments do not
+ * have to. */
 static struct lite_write *write_new(struct lite_db *db, const struct db_batch *b)
 {
     struct arena *a = arena_new(LIMIT_DB_BATCH_BYTES);
@@ -304,7 +305,10 @@ static struct lite_write *write_new(struct lite_db *db, const struct db_batch *b
     size_t i = 0;
     for (const struct db_batch_item *it = b->first; it && is_ok; it = it->next, i++) {
         items[i].stmt = it->stmt;
-        is_ok = db_args_copy(a, it->args, &items[i].args);
+        if (b->is_lent)
+            items[i].args = it->args;
+        else
+            is_ok = db_args_copy(a, it->args, &items[i].args);
         q->is_durable |= (it->stmt->flags & DB_DURABLE) != 0;
     }
     if (!is_ok) {
@@ -330,6 +334,18 @@ static bool results_copy(const struct lite_write *q, struct arena *a, struct db_
     return true;
 }
 
+/* False: given up, which nobody does whose arguments the writer reads. */
+static bool written_await(struct lite_write *q, bool is_lent, struct err *e)
+{
+    if (is_lent)
+        fiber_shield(true);
+    bool is_back = fiber_wait(q->wait, is_lent ? INT64_MAX : clock_mono_ms() + LIMIT_DB_MS, e) ||
+                   q->wait->is_done;
+    if (is_lent)
+        fiber_shield(false);
+    return is_back;
+}
+
 bool db_sqlite_write(struct db *db_base, struct db_batch *b, struct db_rows *results, struct err *e)
 {
     struct lite_db *db = CONTAINER_OF(db_base, struct lite_db, base);
@@ -347,7 +363,7 @@ bool db_sqlite_write(struct db *db_base, struct db_batch *b, struct db_rows *res
         arena_end(q->arena);
         return false;
     }
-    if (!fiber_wait(&wait, clock_mono_ms() + LIMIT_DB_MS, e) && !wait.is_done) {
+    if (!written_await(q, b->is_lent, e)) {
         q->wait = NULL; /* write_back frees it */
         atomic_store(&q->is_abandoned, true);
         return false;

@@ -46,7 +46,7 @@ static const struct db_stmt org_delete = {"org_delete", "DELETE FROM organizatio
                                           DB_WRITE, DB_MUST_AFFECT | DB_DURABLE | DB_INVALIDATES};
 static const struct db_stmt org_audit_delete = {
     "org_audit_delete",
-    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE org_id = $1 "
+    "DELETE FROM audit WHERE pos IN (SELECT pos FROM audit WHERE org_id = $1 "
     "ORDER BY at, id LIMIT CAST($2 AS BIGINT))",
     DB_WRITE, DB_AUDIT};
 static const struct db_stmt org_key = {

@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "log/metrics.h"
 #include "store/audit.h"
+#include "store/audit_queue.h"
 
 static const struct db_page first_page = {.limit = LIMIT_LIST};
 static const struct audit_filter any = {0};
@@ -75,6 +76,11 @@ static void round_trip_body(struct fixture *f)
     assert_true(id_is(rows[0].id, "evt"));
     OK(f, audit_get(f->db, f->a, STR("org_a"), rows[0].id, &got, &f->e));
     FAILS(f, ERR_NOT_FOUND, audit_get(f->db, f->a, STR("org_b"), rows[0].id, &got, &f->e));
+    struct str not_ids[] = {STR(""), STR("evt_1"), str_slice(rows[0].id, 0, rows[0].id.n - 1),
+                            STR("evt_ffffffffffffffffffffffffffffffff"),
+                            STR("conn_00000000000000000000000000000000")};
+    for (size_t i = 0; i < ARRAY_LEN(not_ids); i++)
+        FAILS(f, ERR_NOT_FOUND, audit_get(f->db, f->a, STR("org_a"), not_ids[i], &got, &f->e));
 
     struct audit_filter by = {.connection_id = STR("conn_2")};
     OK(f, audit_list(f->db, f->a, STR("org_a"), &by, &first_page, &rows, &n, &f->e));
@@ -174,6 +180,46 @@ static void chain_body(struct fixture *f)
 static void a_changed_or_missing_row_breaks_its_chain(unused_arg void **state)
 {
     with_store(chain_body);
+}
+
+/* One statement for many rows, one for some, one for the last: and all of it again, as after an
+ * outcome that nobody knows. */
+static void twice_body(struct fixture *f)
+{
+    enum { N = 32 + 4 + 1 };
+    char ids[N][ID_SIZE];
+    struct audit_row made[N], *rows;
+    const struct audit_row *all[N];
+    int64_t now = clock_wall_ms();
+    for (int i = 0; i < N; i++) {
+        audit_id(now, ids[i]);
+        made[i] = row_of(STR("org_a"), now);
+        made[i].id = str_c(ids[i]);
+        made[i].chain = made[i].prev_hash = made[i].hash = STR("x");
+        made[i].seq = i;
+        all[i] = &made[i];
+    }
+    for (int i = 0; i < 2; i++) {
+        struct db_batch b;
+        db_batch_init(&b, f->a);
+        audit_insert(&b, all, N, i == 0);
+        assert_int_equal(b.n, 3);
+        OK(f, db_batch_run(f->db, &b, NULL, &f->e));
+    }
+    size_t n = 0;
+    list_all(f, STR("org_a"), &rows, &n);
+    assert_int_equal(n, N);
+    for (int i = 0; i < N; i++) {
+        struct audit_row got;
+        OK(f, audit_get(f->db, f->a, STR("org_a"), made[i].id, &got, &f->e));
+        assert_int_equal(got.seq, i);
+        assert_str(got.request_id, "req_1");
+    }
+}
+
+static void rows_written_twice_are_there_once(unused_arg void **state)
+{
+    with_store(twice_body);
 }
 
 static void full_body(struct fixture *f)
@@ -368,19 +414,25 @@ static void an_unusable_stream_is_refused_at_start(unused_arg void **state)
 
 static void retention_body(struct fixture *f)
 {
+    static const char *const orgs[] = {"", "org_a", "org_b", "org_c"}; /* one has no old rows */
+    static const int n_old[] = {3, 2050, 0, 1};
     int64_t now = clock_wall_ms();
     struct audit_log *log = start(f, false, NULL);
-    for (int i = 0; i < 2100; i++) {
-        struct audit_row row = row_of(STR("org_a"), now - (i < 2050 ? 91LL : 89LL) * 86400000);
-        submit(f, log, &row);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(orgs); i++)
+        for (int j = 0; j < n_old[i] + 50; j++) {
+            struct audit_row row =
+                row_of(str_c(orgs[i]), now - (j < n_old[i] ? 91LL : 89LL) * 86400000);
+            submit(f, log, &row);
+        }
     audit_stop(log);
     log = start(f, false, NULL);
     audit_stop(log);
-    struct audit_row *rows;
-    size_t n = 0;
-    list_all(f, STR("org_a"), &rows, &n);
-    assert_int_equal(n, 50);
+    for (size_t i = 0; i < ARRAY_LEN(orgs); i++) {
+        struct audit_row *rows;
+        size_t n = 0;
+        list_all(f, str_c(orgs[i]), &rows, &n);
+        assert_int_equal(n, 50);
+    }
 }
 
 static void old_rows_are_removed_at_start(unused_arg void **state)
@@ -395,6 +447,7 @@ int main(void)
         cmocka_unit_test(rows_come_back_newest_first_to_their_organization),
         cmocka_unit_test(a_cursor_sees_every_row_once),
         cmocka_unit_test(a_changed_or_missing_row_breaks_its_chain),
+        cmocka_unit_test(rows_written_twice_are_there_once),
         cmocka_unit_test(a_full_queue_refuses_instead_of_dropping),
         cmocka_unit_test(rows_outlive_a_failing_store),
         cmocka_unit_test(sync_rows_are_there_when_submit_returns),

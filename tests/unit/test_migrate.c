@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "store/db_adapter.h"
 #include "store/migrate_files.h"
 
 static void change(struct fixture *f, const char *sql)
@@ -139,6 +140,67 @@ static void a_migration_that_fails_changes_nothing(unused_arg void **state)
     fixture_end(&f);
 }
 
+static const struct migration *migration_of(const char *name)
+{
+    for (size_t i = 0; i < n_migrations; i++)
+        if (strcmp(migrations[i].name, name) == 0)
+            return &migrations[i];
+    fail_msg("no migration %s", name);
+    return NULL;
+}
+
+/* The audit as it was before 0021, with two rows. */
+static void audit_before_order(struct fixture *f, struct db_store *s)
+{
+    const struct db_adapter *adapter = s->adapter;
+    struct db_script *script = adapter->script_open(s, true, &f->e);
+    assert_non_null(script);
+    const char *const steps[] = {
+        "DROP TABLE audit",
+        migration_of("0002_audit.sql")->sql,
+        migration_of("0017_audit_age.sql")->sql,
+        "INSERT INTO audit (id, org_id, chain, seq, at, kind, outcome, duration_us, bytes_in, "
+        "bytes_out, prev_hash, hash) VALUES ('evt_2', 'org_a', 'chn_1', 2, 20, 'call', 'ok', 1, 2, "
+        "3, 'h1', 'h2'), ('evt_1', 'org_a', 'chn_1', 1, 10, 'call', 'ok', 1, 2, 3, '', 'h1')",
+        "DELETE FROM schema_migrations WHERE name = '0021_audit_order.sql'",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        OK(f, adapter->script_exec(script, steps[i], &f->e));
+    adapter->script_close(script);
+}
+
+static void audit_is_kept(struct fixture *f)
+{
+    static const struct db_stmt rows = {
+        "audit_rows", "SELECT id, at, bytes_out, hash, user_id FROM audit ORDER BY at", DB_LIST,
+        DB_AUDIT};
+    struct db_rows r;
+    OK(f, db_run(f->db, f->a, &rows, DB_NO_ARGS, &r, &f->e));
+    assert_int_equal(r.n_rows, 2);
+    for (size_t i = 0; i < r.n_rows; i++) {
+        assert_int_equal(db_int(&r, i, 1), 10 * ((int)i + 1));
+        assert_int_equal(db_int(&r, i, 2), 3);
+        assert_true(str_is_absent(db_text(&r, i, 4)));
+    }
+    assert_str(db_text(&r, 0, 0), "evt_1");
+    assert_str(db_text(&r, 1, 3), "h2");
+}
+
+static void what_was_recorded_before_stays_recorded(unused_arg void **state)
+{
+    struct fixture f;
+    int applied = -1;
+    fixture_begin(&f);
+    fixture_migrate(&f);
+    struct db_store *s = fixture_open(&f);
+    audit_before_order(&f, s);
+    OK(&f, migrate_run(s, &applied, &f.e));
+    assert_int_equal(applied, 1);
+    db_close(s);
+    fixture_run(&f, audit_is_kept);
+    fixture_end(&f);
+}
+
 static void migrations_are_embedded_byte_by_byte(unused_arg void **state)
 {
     assert_true(n_migrations >= 2);
@@ -158,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_database_from_a_newer_version_is_refused),
         cmocka_unit_test(an_unknown_past_is_refused),
         cmocka_unit_test(a_migration_that_fails_changes_nothing),
+        cmocka_unit_test(what_was_recorded_before_stays_recorded),
         cmocka_unit_test(migrations_are_embedded_byte_by_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@
 #endif
 
 enum {
-    KEPT_WARM = 128,    /* idle stacks that keep their memory */
+    KEPT_WARM = LIMIT_FIBER_POOL / 2, /* idle stacks that keep their memory */
     KEPT_TOP_PAGES = 2, /* pages that stay with the others: every fiber touches them */
 #ifdef FIBER_ASAN
     STACK_BYTES = 2 * LIMIT_FIBER_STACK,
@@ -42,10 +42,13 @@ struct tail {
 enum { TAIL_BYTES = 64 };
 static_assert(sizeof(struct tail) <= TAIL_BYTES, "the tail fits its place");
 
-struct pool {
+struct idle {
     struct tail *first;
     int count;
-    bool has_end; /* pool_end is registered for this thread */
+};
+struct pool {
+    struct idle warm, cold; /* with all of their memory; without */
+    bool has_end;           /* pool_end is registered for this thread */
 };
 
 static _Thread_local struct pool pool;
@@ -104,16 +107,30 @@ static void stack_unmap(char *low)
     munmap(low - page_bytes(), page_bytes() + STACK_BYTES);
 }
 
+static char *idle_take(struct idle *idle)
+{
+    struct tail *t = idle->first;
+    idle->first = t->next;
+    idle->count--;
+    return low_of(t);
+}
+
+static void idle_give(struct idle *idle, char *low)
+{
+    struct tail *t = tail_of(low);
+    t->next = idle->first;
+    idle->first = t;
+    idle->count++;
+}
+
 /* At a thread's end. */
 static void pool_end(void *p)
 {
     struct pool *ending = p;
-    while (ending->first) {
-        struct tail *idle = ending->first;
-        ending->first = idle->next;
-        stack_unmap(low_of(idle));
-    }
-    ending->count = 0;
+    while (ending->warm.count)
+        stack_unmap(idle_take(&ending->warm));
+    while (ending->cold.count)
+        stack_unmap(idle_take(&ending->cold));
 }
 
 static void pool_key_make(void)
@@ -157,12 +174,9 @@ static void high_water_note(char *low)
 
 char *fiber_stack_take(void)
 {
-    struct tail *idle = pool.first;
-    if (!idle)
-        return stack_map();
-    pool.first = idle->next;
-    pool.count--;
-    return low_of(idle);
+    if (pool.warm.count)
+        return idle_take(&pool.warm);
+    return pool.cold.count ? idle_take(&pool.cold) : stack_map();
 }
 
 void fiber_stack_give(char *low)
@@ -174,20 +188,20 @@ void fiber_stack_give(char *low)
 #ifdef TULLE_DEBUG
     high_water_note(low);
 #endif
-    if (pool.count >= LIMIT_FIBER_POOL) {
+    if (pool.warm.count + pool.cold.count >= LIMIT_FIBER_POOL) {
         stack_unmap(low);
         return;
     }
-    size_t keep = KEPT_TOP_PAGES * page_bytes();
-    if (pool.count >= KEPT_WARM && keep < STACK_BYTES)
-        madvise(low, STACK_BYTES - keep, MADV_DONTNEED);
-
     if (!pool.has_end) {
         pthread_once(&pool_once, pool_key_make);
         pool.has_end = pthread_setspecific(pool_key, &pool) == 0;
     }
-    struct tail *idle = tail_of(low);
-    idle->next = pool.first;
-    pool.first = idle;
-    pool.count++;
+    if (pool.warm.count < KEPT_WARM) {
+        idle_give(&pool.warm, low);
+        return;
+    }
+    size_t keep = KEPT_TOP_PAGES * page_bytes();
+    if (keep < STACK_BYTES)
+        madvise(low, STACK_BYTES - keep, MADV_DONTNEED);
+    idle_give(&pool.cold, low);
 }

@@ -9,7 +9,7 @@
 enum {
     BODY_RESERVED = 64 * 1024, /* bytes reserved on the word of a Content-Length alone */
     ASKED_MAX = 32,            /* times for the answer of one request, and then it is suspended */
-    ASKING_MAX = 40,           /* requests of a daemon that are asked for at a time */
+    ASKING_MAX = 64,           /* requests of a daemon that are asked for at a time */
 };
 
 struct server_request *server_request_new(struct server_conn *c, const char *raw_target)

@@ -209,6 +209,23 @@ bool audit_submit(struct audit_log *log, const struct audit_row *row, struct err
     return false;
 }
 
+#define MEMBER(name, is_number)                                                                    \
+    {                                                                                              \
+        STR(",\"" #name "\":"), offsetof(struct audit_row, name), is_number                        \
+    }
+#define TEXT(name)   MEMBER(name, false)
+#define NUMBER(name) MEMBER(name, true)
+static const struct {
+    struct str key;
+    size_t offset;
+    bool is_number;
+} members[] = {
+    TEXT(id),         TEXT(org_id),        TEXT(chain),      NUMBER(seq),       NUMBER(at),
+    TEXT(kind),       TEXT(user_id),       TEXT(client_id),  TEXT(key_id),      TEXT(connection_id),
+    TEXT(method),     TEXT(name),          TEXT(outcome),    TEXT(error),       TEXT(arguments),
+    TEXT(request_id), NUMBER(duration_us), NUMBER(bytes_in), NUMBER(bytes_out),
+};
+
 /*
  * The row as one JSON object without its two hashes, members in this order, absent texts as null. A
  * row's hash is the hex SHA-256 of prev_hash (64 hex digits, or nothing for the first of a chain)
@@ -216,30 +233,20 @@ bool audit_submit(struct audit_log *log, const struct audit_row *row, struct err
  */
 void audit_canonical(const struct audit_row *row, struct buf *out)
 {
-    struct jout j;
-    jout_init(&j, out);
-    jout_object(&j);
-    jout_ki64(&j, "v", 1);
-    jout_kstr(&j, "id", row->id);
-    jout_kstr(&j, "org_id", row->org_id);
-    jout_kstr(&j, "chain", row->chain);
-    jout_ki64(&j, "seq", row->seq);
-    jout_ki64(&j, "at", row->at);
-    jout_kstr(&j, "kind", row->kind);
-    jout_kstr(&j, "user_id", row->user_id);
-    jout_kstr(&j, "client_id", row->client_id);
-    jout_kstr(&j, "key_id", row->key_id);
-    jout_kstr(&j, "connection_id", row->connection_id);
-    jout_kstr(&j, "method", row->method);
-    jout_kstr(&j, "name", row->name);
-    jout_kstr(&j, "outcome", row->outcome);
-    jout_kstr(&j, "error", row->error);
-    jout_kstr(&j, "arguments", row->arguments);
-    jout_kstr(&j, "request_id", row->request_id);
-    jout_ki64(&j, "duration_us", row->duration_us);
-    jout_ki64(&j, "bytes_in", row->bytes_in);
-    jout_ki64(&j, "bytes_out", row->bytes_out);
-    jout_object_end(&j);
+    struct jout values; /* the keys never differ: they are written as they are */
+    jout_init(&values, out);
+    buf_add(out, STR("{\"v\":1"));
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        const char *from = (const char *)row + members[i].offset;
+        int64_t number;
+        struct str text;
+        buf_add(out, members[i].key);
+        if (members[i].is_number)
+            jout_i64(&values, *(int64_t *)memcpy(&number, from, sizeof number));
+        else
+            jout_str(&values, *(struct str *)memcpy(&text, from, sizeof text));
+    }
+    buf_add_char(out, '}');
 }
 
 static void audit_read(const struct db_rows *r, size_t row, void *item)

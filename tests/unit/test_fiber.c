@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -322,6 +323,47 @@ static void thousands_of_fibers_live_side_by_side(void **state)
     }
 }
 
+/* A place in a stack far below what an idle one always keeps. */
+struct depth {
+    char *page;
+};
+
+static void go_deep(void *arg)
+{
+    struct depth *d = arg;
+    volatile char low[5 * 4096];
+    low[0] = 1;
+    d->page = (char *)((uintptr_t)&low[0] & ~(uintptr_t)4095);
+}
+
+static void run_deep(struct depth *d)
+{
+    struct err e;
+    assert_true(fiber_start(fiber_loop(), go_deep, d, NULL, &e));
+    while (fiber_count() > 1)
+        fiber_yield();
+}
+
+/* What a moment with many fibers has left idle makes no difference to the one stack in use. */
+static void stays_warm(void *arg)
+{
+    struct depth d = {0};
+    unsigned char is_resident = 0;
+    crowds(arg);
+    run_deep(&d);
+    assert_int_equal(mincore(d.page, 1, &is_resident), 0);
+    assert_true(is_resident & 1);
+}
+
+static void a_stack_in_use_keeps_its_memory_after_a_crowd(void **state)
+{
+    (void)state;
+    struct crowd *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    in_fiber(stays_warm, c);
+    free(c);
+}
+
 #ifndef FIBER_TSAN
 struct limit {
     struct fiber_wait gate[LIMIT_FIBERS];
@@ -486,6 +528,7 @@ int main(void)
         cmocka_unit_test(running_off_the_stack_dies_at_the_guard_page),
         cmocka_unit_test(the_byte_below_a_stack_is_out_of_reach),
         cmocka_unit_test(thousands_of_fibers_live_side_by_side),
+        cmocka_unit_test(a_stack_in_use_keeps_its_memory_after_a_crowd),
 #ifndef FIBER_TSAN
         cmocka_unit_test(beyond_the_limit_a_fiber_is_refused),
 #endif

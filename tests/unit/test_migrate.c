@@ -155,13 +155,15 @@ static void audit_before_order(struct fixture *f, struct db_store *s)
     const struct db_adapter *adapter = s->adapter;
     struct db_script *script = adapter->script_open(s, true, &f->e);
     assert_non_null(script);
+    static const char two_rows[] =
+        "INSERT INTO audit (id, org_id, chain, seq, at, kind, outcome, duration_us, bytes_in, "
+        "bytes_out, prev_hash, hash) VALUES ('evt_2', 'org_a', 'chn_1', 2, 20, 'call', 'ok', 1, 2, "
+        "3, 'h1', 'h2'), ('evt_1', 'org_a', 'chn_1', 1, 10, 'call', 'ok', 1, 2, 3, '', 'h1')";
     const char *const steps[] = {
         "DROP TABLE audit",
         migration_of("0002_audit.sql")->sql,
         migration_of("0017_audit_age.sql")->sql,
-        "INSERT INTO audit (id, org_id, chain, seq, at, kind, outcome, duration_us, bytes_in, "
-        "bytes_out, prev_hash, hash) VALUES ('evt_2', 'org_a', 'chn_1', 2, 20, 'call', 'ok', 1, 2, "
-        "3, 'h1', 'h2'), ('evt_1', 'org_a', 'chn_1', 1, 10, 'call', 'ok', 1, 2, 3, '', 'h1')",
+        two_rows,
         "DELETE FROM schema_migrations WHERE name = '0021_audit_order.sql'",
     };
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)

@@ -204,8 +204,9 @@ static bool insert_locked(struct session_table *t, struct arena *a, struct str k
 
 static struct str handle_aad(struct arena *a, const struct session_ref *ref)
 {
-    return arena_printf(a, "%.*s|%.*s|%lld", STR_FMT(ref->principal), STR_FMT(ref->connection_id),
-                        (long long)ref->connection_updated_at);
+    char digits[STR_I64_SIZE];
+    return ARENA_JOIN(a, ref->principal, STR("|"), ref->connection_id, STR("|"),
+                      str_i64(digits, ref->connection_updated_at));
 }
 
 bool session_open(struct session_table *t, struct arena *a, const struct session_ref *ref,

@@ -62,7 +62,7 @@ enum {
     /* Fibers and threads */
     LIMIT_FIBER_STACK         = 128 * 1024,       /* bytes, guard page not counted */
     LIMIT_FIBERS              = 10000,            /* per process: a quarter of vm.max_map_count (65,530) is 16,382, less room for the rest */
-    LIMIT_FIBER_POOL          = 512,              /* idle stacks kept per worker */
+    LIMIT_FIBER_POOL          = 320,              /* idle stacks kept per worker */
     LIMIT_OFFLOAD_QUEUE       = 1024,             /* jobs waiting for an offload thread */
     LIMIT_OFFLOAD_THREADS     = 64,               /* threads of one offload pool */
     LIMIT_WORKERS             = 64,

@@ -41,6 +41,8 @@ struct tail {
 };
 enum { TAIL_BYTES = 64 };
 static_assert(sizeof(struct tail) <= TAIL_BYTES, "the tail fits its place");
+static_assert(2 * (LIMIT_WORKERS * LIMIT_FIBER_POOL + LIMIT_FIBERS) < 62000,
+              "guards and stacks of all threads fit into Linux's vm.max_map_count");
 
 struct idle {
     struct tail *first;

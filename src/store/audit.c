@@ -26,9 +26,10 @@ static const struct db_stmt audit_of_org = {
 static const struct db_stmt audit_of_connection = {
     "audit_of_connection", LIST_BEGIN " AND connection_id = CAST($7 AS TEXT)" LIST_END, DB_LIST,
     DB_AUDIT};
-static const struct db_stmt audit_by_id = {
-    "audit_by_id", "SELECT " AUDIT_COLUMNS " FROM audit WHERE org_id = $1 AND at = $2 AND id = $3",
-    DB_READ, DB_AUDIT};
+static const struct db_stmt audit_by_time_and_id = {
+    "audit_by_time_and_id",
+    "SELECT " AUDIT_COLUMNS " FROM audit WHERE org_id = $1 AND at = $2 AND id = $3", DB_READ,
+    DB_AUDIT};
 
 /* The texts of a row, for copying. */
 static const size_t row_texts[] = {
@@ -304,7 +305,7 @@ bool audit_get(struct db *db, struct arena *a, struct str org_id, struct str id,
     int64_t at;
     if (!audit_id_time(id, &at))
         return err_set(e, ERR_NOT_FOUND, "not found");
-    if (!db_one(db, a, &audit_by_id, DB_ARGS(A_STR(org_id), A_INT(at), A_STR(id)), &r, e))
+    if (!db_one(db, a, &audit_by_time_and_id, DB_ARGS(A_STR(org_id), A_INT(at), A_STR(id)), &r, e))
         return false;
     audit_read(&r, 0, out);
     return true;

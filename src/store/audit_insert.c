@@ -18,11 +18,11 @@ static const int rows_of[SIZES] = {MANY, 4, 1};
 static const struct db_stmt inserts[SIZES] = {
     {"audit_insert_many", insert_many, DB_WRITE, DB_AUDIT},
     {"audit_insert_some", insert_some, DB_WRITE, DB_AUDIT},
-    {"audit_insert", INSERT_ONE, DB_WRITE, DB_AUDIT}};
+    {"audit_insert_one", INSERT_ONE, DB_WRITE, DB_AUDIT}};
 static const struct db_stmt durable_inserts[SIZES] = {
     {"audit_insert_many_durable", insert_many, DB_WRITE, DB_AUDIT | DB_DURABLE},
     {"audit_insert_some_durable", insert_some, DB_WRITE, DB_AUDIT | DB_DURABLE},
-    {"audit_insert_durable", INSERT_ONE, DB_WRITE, DB_AUDIT | DB_DURABLE}};
+    {"audit_insert_one_durable", INSERT_ONE, DB_WRITE, DB_AUDIT | DB_DURABLE}};
 
 static void text_make(char *out, int n_rows)
 {

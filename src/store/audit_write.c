@@ -22,11 +22,16 @@ enum {
 };
 #define DAY_MS 86400000LL
 
-/* Retention, organization by organization, as rows are found by that and their time. */
+/* Retention, organization by organization, as rows are found by that and their time. Statements of
+ * which the parameters changed have new names: behind a pooler, PostgreSQL may know the old ones.
+ */
 static const struct db_stmt audit_next_org = {
     "audit_next_org", "SELECT MIN(org_id) FROM audit WHERE org_id > $1", DB_READ, DB_AUDIT};
+static const struct db_stmt audit_has_expired = {
+    "audit_has_expired", "SELECT 1 FROM audit WHERE org_id = $1 AND at < $2 LIMIT 1", DB_READ,
+    DB_AUDIT};
 static const struct db_stmt audit_expire = {
-    "audit_expire",
+    "audit_expire_org",
     "DELETE FROM audit WHERE pos IN (SELECT pos FROM audit WHERE org_id = $1 AND at < $2 "
     "ORDER BY at LIMIT CAST($3 AS BIGINT))",
     DB_WRITE, DB_AUDIT};
@@ -205,22 +210,45 @@ static void drain(struct audit_log *log)
     }
 }
 
+static bool is_stopping(struct audit_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    bool is = log->is_stopping;
+    pthread_mutex_unlock(&log->lock);
+    return is;
+}
+
+/* Removes the oldest of an organization's rows from before a time; 0: there are none. */
+static bool rows_expire(struct audit_log *log, struct str org_id, int64_t before, int64_t *removed,
+                        struct err *e)
+{
+    struct db_rows r = {0};
+    struct arena *a = arena_new(LIMIT_BODY_SMALL);
+    *removed = 0;
+    bool is_ok = a || err_set(e, ERR_UNAVAILABLE, "out of memory");
+    is_ok = is_ok &&
+            db_run(log->db, a, &audit_has_expired, DB_ARGS(A_STR(org_id), A_INT(before)), &r, e);
+    if (is_ok && r.n_rows) {
+        is_ok = db_run(log->db, a, &audit_expire,
+                       DB_ARGS(A_STR(org_id), A_INT(before), A_INT(RETENTION_ROWS)), &r, e);
+        *removed = is_ok ? r.n_affected : 0;
+    }
+    arena_end(a);
+    return is_ok;
+}
+
 /* Removes an organization's rows from before a time; what arrives meanwhile is written. */
 static bool org_expire(struct audit_log *log, struct str org_id, int64_t before, int64_t *removed,
                        struct err *e)
 {
-    struct db_rows r = {.n_affected = RETENTION_ROWS};
+    int64_t n = 0;
     bool is_ok = true;
-    while (is_ok && r.n_affected == RETENTION_ROWS) {
-        struct arena *a = arena_new(LIMIT_BODY_SMALL);
-        is_ok = a ? db_run(log->db, a, &audit_expire,
-                           DB_ARGS(A_STR(org_id), A_INT(before), A_INT(RETENTION_ROWS)), &r, e)
-                  : err_set(e, ERR_UNAVAILABLE, "out of memory");
-        arena_end(a);
-        if (is_ok)
-            *removed += r.n_affected;
-        drain(log);
-    }
+    do {
+        is_ok = rows_expire(log, org_id, before, &n, e);
+        *removed += n;
+        if (!is_stopping(log))
+            drain(log);
+    } while (is_ok && n == RETENTION_ROWS && !is_stopping(log));
     return is_ok;
 }
 
@@ -245,7 +273,7 @@ static void retention_run(struct audit_log *log)
     struct arena *a = arena_new(BATCH_BYTES);
     struct str org_id = STR(""); /* the installation's rows are the first */
     bool is_ok = a || err_set(&e, ERR_UNAVAILABLE, "out of memory");
-    while (is_ok && !str_is_absent(org_id))
+    while (is_ok && !str_is_absent(org_id) && !is_stopping(log))
         is_ok = org_expire(log, org_id, before, &removed, &e) && org_after(log, a, &org_id, &e);
     arena_end(a);
     if (!is_ok)

@@ -1,4 +1,4 @@
-/* Private to worker.c and offload.c: starting a thread. */
+/* Threads. */
 #pragma once
 
 #include <pthread.h>
@@ -11,3 +11,8 @@
  */
 bool thread_start(pthread_t *out, const char *name, void *(*fn)(void *arg), void *arg,
                   struct err *e) must_use;
+/*
+ * Nobody waits for what the calling thread does: threads that wake go first, and its share of the
+ * processors stays what it was. Nothing changes before Linux 6.12 or where the system forbids it.
+ */
+void thread_in_background(void);

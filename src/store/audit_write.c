@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "io/thread.h"
 #include "log/log.h"
 #include "log/metrics.h"
 #include "store/audit_queue.h"
@@ -353,6 +354,7 @@ static void audit_fiber(void *arg)
 void *audit_write_main(void *arg)
 {
     struct audit_log *log = arg;
+    thread_in_background();
     if (!fiber_main(audit_fiber, log, &log->start_err))
         begun(log, false);
     return NULL;

@@ -103,7 +103,7 @@ struct db_batch {
     size_t n;
     bool failed;
     bool is_lent;
-    bool gives_way; /* nobody waits for it: it yields every few statements */
+    bool gives_way; /* nobody waits for it: it yields every few statements, for a while */
 };
 void db_batch_init(struct db_batch *b, struct arena *a);
 void db_batch_add(struct db_batch *b, const struct db_stmt *s,

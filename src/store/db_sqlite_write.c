@@ -8,6 +8,8 @@
 #include "log/metrics.h"
 #include "store/db_sqlite.h"
 
+enum { GIVE_WAY_MS = 50 }; /* from a batch's beginning: then it wants its share */
+
 static const struct db_stmt begin_group = {"begin", "BEGIN IMMEDIATE", DB_READ, 0};
 static const struct db_stmt commit_group = {"commit", "COMMIT", DB_READ, 0};
 static const struct db_stmt rollback_group = {"rollback", "ROLLBACK", DB_READ, 0};
@@ -61,9 +63,10 @@ static bool batch_run(struct lite_conn *c, struct lite_write *q)
     if (is_saved && !control(c, &begin_batch, &q->err))
         return false;
     q->is_ok = true;
+    int64_t began_ms = clock_mono_ms();
     for (size_t i = 0; i < q->n && q->is_ok; i++) {
         struct lite_item *it = &q->items[i];
-        if (q->gives_way && i > 0)
+        if (q->gives_way && i > 0 && clock_mono_ms() - began_ms < GIVE_WAY_MS)
             sched_yield();
         q->is_ok = db_sqlite_conn_run(c, q->arena, it->stmt, it->args, &it->rows, &q->err);
         if (q->is_ok && (it->stmt->flags & DB_INVALIDATES) && it->rows.n_affected > 0)
@@ -189,6 +192,8 @@ static void *writer_main(void *arg)
 {
     struct lite_writer *w = arg;
     bool is_end = false;
+    if (w == &w->store->writer[LITE_AUDIT])
+        thread_in_background();
     while (!is_end) {
         struct lite_write *group = group_take(w, &is_end);
         if (group)

@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/limits.h"
 #include "io/fiber.h"
+#include "io/thread.h"
 
 enum { MANY = 4 };
 
@@ -157,6 +160,33 @@ static void the_number_of_workers_is_bounded(void **state)
     workers_join(NULL);
 }
 
+struct niceness {
+    int before, after;
+};
+
+static void *into_the_background(void *arg)
+{
+    struct niceness *n = arg;
+    id_t self = (id_t)gettid();
+    (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + 1);
+    n->before = getpriority(PRIO_PROCESS, self);
+    thread_in_background();
+    n->after = getpriority(PRIO_PROCESS, self);
+    return NULL;
+}
+
+static void a_thread_in_the_background_is_as_nice_as_its_user_made_it(void **state)
+{
+    (void)state;
+    struct err e;
+    pthread_t thread;
+    struct niceness n = {0, 0};
+    assert_true(thread_start(&thread, "back", into_the_background, &n, &e));
+    pthread_join(thread, NULL);
+    assert_true(n.before > 0);
+    assert_int_equal(n.after, n.before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +195,7 @@ int main(void)
         cmocka_unit_test(each_asks_every_worker_on_its_own_thread_and_waits),
         cmocka_unit_test(workers_run_fibers_side_by_side),
         cmocka_unit_test(the_number_of_workers_is_bounded),
+        cmocka_unit_test(a_thread_in_the_background_is_as_nice_as_its_user_made_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,9 @@ struct record {
     int64_t used_at;
     struct arena *keep;
     struct session_ref ref;
+    struct str key;
+    struct str handle; /* as it was opened before; absent: not yet */
+    int64_t expires_at;
     char *level;
     char **uris;
     size_t n_uris;
@@ -32,7 +35,8 @@ struct tombstone {
 struct session_table {
     pthread_mutex_t lock;
     struct map *by_key;
-    struct map *ended; /* the keys of the ring */
+    struct map *by_handle; /* those whose handle was opened: opening costs more than the rest */
+    struct map *ended;     /* the keys of the ring */
     struct tombstone *ring;
     size_t ring_room, ring_at; /* ring_at: the place of the next */
     const struct keyring *keys;
@@ -57,9 +61,11 @@ struct session_table *session_table_new(const struct keyring *keys)
         return NULL;
     t->keys = keys;
     t->by_key = map_new();
+    t->by_handle = map_new();
     t->ended = map_new();
-    if (!t->by_key || !t->ended) {
+    if (!t->by_key || !t->by_handle || !t->ended) {
         map_free(t->by_key, NULL);
+        map_free(t->by_handle, NULL);
         map_free(t->ended, NULL);
         free(t);
         return NULL;
@@ -73,6 +79,7 @@ void session_table_free(struct session_table *t)
     if (!t)
         return;
     map_free(t->by_key, record_free);
+    map_free(t->by_handle, NULL);
     map_free(t->ended, NULL);
     free(t->ring);
     pthread_mutex_destroy(&t->lock);
@@ -89,10 +96,11 @@ static void ref_copy(struct arena *a, const struct session_ref *from, struct ses
                                .version = arena_dup(a, from->version),
                                .client_version = arena_dup(a, from->client_version),
                                .caps = from->caps,
-                               .hello = arena_dup(a, from->hello)};
+                               .hello = arena_dup(a, from->hello),
+                               .connection_updated_at = from->connection_updated_at};
 }
 
-static struct record *record_new(const struct session_ref *ref, int64_t now)
+static struct record *record_new(struct str key, const struct session_ref *ref, int64_t now)
 {
     struct record *r = calloc(1, sizeof(*r));
     if (!r)
@@ -103,13 +111,23 @@ static struct record *record_new(const struct session_ref *ref, int64_t now)
         return NULL;
     }
     r->used_at = now;
+    r->key = arena_dup(r->keep, key);
     ref_copy(r->keep, ref, &r->ref);
     r->is_lossy = str_is_absent(r->ref.hello);
     metric_add(M_SESSIONS, 1);
     return r;
 }
 
-/* ---- counting under the lock ---- */
+/* With the lock held, as all below that takes the table. NULL: there is none. */
+static struct record *record_take(struct session_table *t, struct str key)
+{
+    struct record *r = map_take(t->by_key, key);
+    if (r && !str_is_absent(r->handle))
+        (void)!map_take(t->by_handle, r->handle);
+    return r;
+}
+
+/* ---- counting ---- */
 
 struct census {
     const struct session_ref *ref;
@@ -158,15 +176,15 @@ static bool fair_visit(struct str key, void *value, void *arg)
     return false;
 }
 
-/* Takes out whoever has to give way; NULL: nobody has to. Called with the lock held. */
+/* Takes out whoever has to give way; NULL: nobody has to. */
 static struct record *victim_take(struct session_table *t, const struct session_ref *ref)
 {
     struct census c = {.ref = ref};
     map_each(t->by_key, census_visit, &c);
     if (c.of_principal >= LIMIT_SESSIONS_PRINCIPAL)
-        return map_take(t->by_key, c.oldest_of_principal);
+        return record_take(t, c.oldest_of_principal);
     if (c.of_user >= LIMIT_SESSIONS_USER)
-        return map_take(t->by_key, c.oldest_of_user);
+        return record_take(t, c.oldest_of_user);
     bool is_connection_full = c.of_connection >= LIMIT_SESSIONS_CONNECTION;
     if (!is_connection_full && map_count(t->by_key) < LIMIT_SESSIONS)
         return NULL;
@@ -174,15 +192,15 @@ static struct record *victim_take(struct session_table *t, const struct session_
     fair_count_begin(&f.count);
     map_each(t->by_key, fair_visit, &f);
     struct str key = fair_count_victim(&f.count, ref->user_id);
-    struct record *victim = str_is_absent(key) ? NULL : map_take(t->by_key, key);
+    struct record *victim = str_is_absent(key) ? NULL : record_take(t, key);
     fair_count_end(&f.count);
     return victim;
 }
 
-/* Puts a record in, within the caps. Called with the lock held. */
-static bool insert_locked(struct session_table *t, struct arena *a, struct str key,
-                          const struct session_ref *ref, int64_t now, struct session_ref *evicted,
-                          struct err *e)
+/* Puts a record in, within the caps. NULL: ERR_UNAVAILABLE. */
+static struct record *insert(struct session_table *t, struct arena *a, struct str key,
+                             const struct session_ref *ref, int64_t now,
+                             struct session_ref *evicted, struct err *e)
 {
     struct record *victim = victim_take(t, ref);
     if (victim) {
@@ -190,13 +208,13 @@ static bool insert_locked(struct session_table *t, struct arena *a, struct str k
             ref_copy(a, &victim->ref, evicted);
         record_free(victim);
     }
-    struct record *r = record_new(ref, now);
-    if (!r || !map_set(t->by_key, key, r, NULL)) {
-        if (r)
-            record_free(r);
-        return err_set(e, ERR_UNAVAILABLE, "out of memory");
-    }
-    return true;
+    struct record *r = record_new(key, ref, now);
+    if (r && map_set(t->by_key, key, r, NULL))
+        return r;
+    if (r)
+        record_free(r);
+    err_set(e, ERR_UNAVAILABLE, "out of memory");
+    return NULL;
 }
 
 /* ---- handles: "key|expiry|caps|client's version|server's version|downstream id", sealed to
@@ -230,13 +248,14 @@ bool session_open(struct session_table *t, struct arena *a, const struct session
     if (str_is_absent(*handle))
         return err_set(e, ERR_UPSTREAM, "the server's session id is longer than can be carried");
     pthread_mutex_lock(&t->lock);
-    bool is_kept = insert_locked(t, a, str_c(hex), ref, now, evicted, e);
+    bool is_kept = insert(t, a, str_c(hex), ref, now, evicted, e) != NULL;
     pthread_mutex_unlock(&t->lock);
     return is_kept;
 }
 
 static bool handle_read(struct session_table *t, struct arena *a, struct str handle,
-                        const struct session_ref *who, int64_t now, struct session *out)
+                        const struct session_ref *who, int64_t now, struct session *out,
+                        int64_t *expires_at)
 {
     struct buf plain;
     buf_init(&plain, HANDLE_MAX);
@@ -245,12 +264,12 @@ static bool handle_read(struct session_table *t, struct arena *a, struct str han
     struct str rest = is_open ? arena_dup(a, buf_str(&plain)) : STR_NONE;
     buf_end(&plain);
     struct str key, expiry, caps_text, client_version, version;
-    int64_t expires_at, caps;
+    int64_t caps;
     if (!str_next(&rest, '|', &key) || !str_next(&rest, '|', &expiry) ||
         !str_next(&rest, '|', &caps_text) || !str_next(&rest, '|', &client_version) ||
         !str_next(&rest, '|', &version) || str_is_absent(rest) ||
-        !str_to_i64(expiry, 0, INT64_MAX, &expires_at) ||
-        !str_to_i64(caps_text, 0, INT32_MAX, &caps) || expires_at <= now)
+        !str_to_i64(expiry, 0, INT64_MAX, expires_at) ||
+        !str_to_i64(caps_text, 0, INT32_MAX, &caps) || *expires_at <= now)
         return false;
     *out = (struct session){.key = key,
                             .version = version,
@@ -260,21 +279,62 @@ static bool handle_read(struct session_table *t, struct arena *a, struct str han
     return true;
 }
 
+/* What opening it again would say: the text is the same, and so are those that it was sealed to. */
+static bool is_opened(const struct record *r, const struct session_ref *who, int64_t now)
+{
+    return r->expires_at > now && str_eq(r->ref.principal, who->principal) &&
+           str_eq(r->ref.connection_id, who->connection_id) &&
+           r->ref.connection_updated_at == who->connection_updated_at;
+}
+
+/* Of all that is known by now, as it is now. */
+static void record_show(struct record *r, struct arena *a, int64_t now, struct session *out)
+{
+    r->used_at = now;
+    *out = (struct session){.key = arena_dup(a, r->key),
+                            .version = arena_dup(a, r->ref.version),
+                            .client_version = arena_dup(a, r->ref.client_version),
+                            .caps = r->ref.caps,
+                            .downstream_id = arena_dup(a, r->ref.downstream_id)};
+}
+
+static bool session_known(struct session_table *t, struct arena *a, struct str handle,
+                          const struct session_ref *who, int64_t now, struct session *out)
+{
+    pthread_mutex_lock(&t->lock);
+    struct record *r = map_get(t->by_handle, handle);
+    bool is_known = r && is_opened(r, who, now);
+    if (is_known)
+        record_show(r, a, now, out);
+    pthread_mutex_unlock(&t->lock);
+    return is_known;
+}
+
+/* Without memory it is opened again the next time. */
+static void handle_keep(struct session_table *t, struct record *r, struct str handle,
+                        const struct session_ref *who, int64_t expires_at)
+{
+    struct str copy = str_is_absent(r->handle) ? arena_dup(r->keep, handle) : STR_NONE;
+    if (str_is_absent(copy) || !map_set(t->by_handle, copy, r, NULL))
+        return;
+    r->handle = copy;
+    r->expires_at = expires_at;
+    r->ref.connection_updated_at = who->connection_updated_at;
+}
+
 bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
                     const struct session_ref *who, int64_t now, struct session *out, struct err *e)
 {
-    if (!handle_read(t, a, handle, who, now, out))
+    int64_t expires_at;
+    if (session_known(t, a, handle, who, now, out))
+        return true;
+    if (!handle_read(t, a, handle, who, now, out, &expires_at))
         return err_set(e, ERR_SESSION_NOT_FOUND, "Session not found");
-    bool is_kept = true;
     pthread_mutex_lock(&t->lock);
     struct record *r = map_get(t->by_key, out->key);
-    if (r) {
-        r->used_at = now;
-        out->downstream_id = arena_dup(a, r->ref.downstream_id);
-        out->version = arena_dup(a, r->ref.version);
-    } else if (map_get(t->ended, out->key)) {
-        is_kept = err_set(e, ERR_SESSION_NOT_FOUND, "Session not found");
-    } else {
+    if (!r && map_get(t->ended, out->key)) {
+        err_set(e, ERR_SESSION_NOT_FOUND, "Session not found");
+    } else if (!r) {
         /* Made before a restart, or at another node: counted here from now on. */
         struct session_ref ref = *who;
         ref.downstream_id = out->downstream_id;
@@ -282,16 +342,20 @@ bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
         ref.client_version = out->client_version;
         ref.caps = out->caps;
         ref.hello = STR_NONE;
-        is_kept = insert_locked(t, a, out->key, &ref, now, NULL, e);
+        r = insert(t, a, out->key, &ref, now, NULL, e);
+    }
+    if (r) {
+        handle_keep(t, r, handle, who, expires_at);
+        record_show(r, a, now, out);
     }
     pthread_mutex_unlock(&t->lock);
-    return is_kept;
+    return r != NULL;
 }
 
 void session_forget(struct session_table *t, struct str key)
 {
     pthread_mutex_lock(&t->lock);
-    struct record *r = map_take(t->by_key, key);
+    struct record *r = record_take(t, key);
     pthread_mutex_unlock(&t->lock);
     if (r)
         record_free(r);
@@ -323,7 +387,7 @@ static struct tombstone *tombstone_place(struct session_table *t)
 void session_kill(struct session_table *t, struct str key)
 {
     pthread_mutex_lock(&t->lock);
-    struct record *r = map_take(t->by_key, key);
+    struct record *r = record_take(t, key);
     struct tombstone *place =
         key.n == KEY_HEX && !map_get(t->ended, key) ? tombstone_place(t) : NULL;
     if (place) {
@@ -438,6 +502,7 @@ bool session_renew(struct session_table *t, struct str key, struct str old_id, s
 /* ---- the idle ---- */
 
 struct idle_search {
+    struct session_table *table;
     struct arena *arena;
     int64_t before;
     struct session_ref *out;
@@ -451,6 +516,8 @@ static bool idle_visit(struct str key unused_arg, void *value, void *arg)
     if (s->n == s->max || r->used_at >= s->before)
         return false;
     ref_copy(s->arena, &r->ref, &s->out[s->n++]);
+    if (!str_is_absent(r->handle))
+        (void)!map_take(s->table->by_handle, r->handle);
     record_free(r);
     return true;
 }
@@ -459,7 +526,7 @@ size_t session_take_idle(struct session_table *t, struct arena *a, int64_t now,
                          struct session_ref *out, size_t max)
 {
     struct idle_search search = {
-        .arena = a, .before = now - LIMIT_SESSION_IDLE_MS, .out = out, .max = max};
+        .table = t, .arena = a, .before = now - LIMIT_SESSION_IDLE_MS, .out = out, .max = max};
     pthread_mutex_lock(&t->lock);
     map_each(t->by_key, idle_visit, &search);
     pthread_mutex_unlock(&t->lock);

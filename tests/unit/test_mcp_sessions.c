@@ -68,6 +68,36 @@ static void a_handle_works_for_its_own_principal_only(void **state)
     rig_end(&r);
 }
 
+/* It is opened once, and then known by its text: that must not make it good for anything else. */
+static void a_handle_that_was_opened_is_judged_again(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct str handle;
+    struct session s, again;
+    struct session_ref gone;
+    rig_begin(&r);
+    opened(&r, "usr_a", 1, 1000, &handle);
+    struct session_ref own = ref_of(&r, "usr_a", 1), other = ref_of(&r, "usr_a", 2), there = own,
+                       changed = own;
+    there.connection_id = STR("conn_b");
+    changed.connection_updated_at = 7;
+    assert_true(session_lookup(r.table, r.a, handle, &own, 1001, &s, &r.e));
+    assert_true(session_lookup(r.table, r.a, handle, &own, 1001, &again, &r.e));
+    assert_true(str_eq(s.key, again.key) && str_eq(again.downstream_id, STR("down")));
+    assert_false(session_lookup(r.table, r.a, handle, &other, 1001, &s, &r.e));
+    assert_false(session_lookup(r.table, r.a, handle, &there, 1001, &s, &r.e));
+    assert_false(session_lookup(r.table, r.a, handle, &changed, 1001, &s, &r.e));
+    assert_false(
+        session_lookup(r.table, r.a, handle, &own, 1000 + LIMIT_SESSION_LIFE_MS, &s, &r.e));
+    /* What knew it is gone, and it is as good as at first. */
+    int64_t later = 1002 + LIMIT_SESSION_IDLE_MS;
+    assert_int_equal(session_take_idle(r.table, r.a, later, &gone, 1), 1);
+    assert_true(session_lookup(r.table, r.a, handle, &own, later, &s, &r.e));
+    assert_true(str_eq(s.key, again.key));
+    rig_end(&r);
+}
+
 static void one_member_with_many_keys_cannot_take_all_sessions_of_a_connection(void **state)
 {
     (void)state;
@@ -190,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handle_works_for_its_own_principal_only),
+        cmocka_unit_test(a_handle_that_was_opened_is_judged_again),
         cmocka_unit_test(one_member_with_many_keys_cannot_take_all_sessions_of_a_connection),
         cmocka_unit_test(in_a_full_connection_the_largest_holder_gives_way),
         cmocka_unit_test(the_idle_are_taken_out),

@@ -1,10 +1,13 @@
 /* Answers of MCP servers. */
 #include "mcp/upstream_reply.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "io/sse.h"
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
+
+enum { SOON_MS = 100 }; /* no client minds hearing nothing for that long */
 
 enum upstream_body upstream_body_kind(const struct http_answer_head *head)
 {
@@ -97,6 +100,8 @@ struct event_reader {
     struct arena *arena;
     struct str id;
     const struct upstream_listener *listener; /* NULL: nobody */
+    int64_t soon_until_ms;
+    bool has_events; /* of which the listener knows */
     bool has_waited;
     bool is_ended;      /* the stream is over, without a response */
     struct str last_id; /* of all its events so far; absent: they have none */
@@ -129,6 +134,7 @@ static bool on_event(void *arg, const struct sse_event *event, struct err *e)
     }
     if (!r->listener)
         return true;
+    r->has_events = true;
     struct arena *one = arena_new((size_t)2 * LIMIT_SSE_EVENT);
     struct rpc_message message;
     bool is_good = one != NULL && rpc_parse(one, event->data, &message, e);
@@ -148,12 +154,20 @@ static bool tell_wait(struct event_reader *r, struct err *e)
     return r->listener->on_wait(r->listener->arg, e);
 }
 
-/* The next bytes; an end is an error here. */
+/*
+ * The next bytes; an end is an error here. The listener hears of the wait when it is not short:
+ * what a server answers soon reaches the client in one piece, and an error with a status of its
+ * own.
+ */
 static bool next_chunk(struct event_reader *r, struct exchange *x, struct str *chunk, struct err *e)
 {
-    if (!exchange_read_is_ready(x) && !tell_wait(r, e))
-        return false;
-    bool is_read = exchange_read(x, chunk, 0, e);
+    bool may_be_soon = r->listener && !r->has_events && !r->has_waited;
+    bool is_read = may_be_soon && exchange_read(x, chunk, r->soon_until_ms, e);
+    if (!may_be_soon || (!is_read && e->code == ERR_TIMEOUT)) {
+        if (!exchange_read_is_ready(x) && !tell_wait(r, e))
+            return false;
+        is_read = exchange_read(x, chunk, 0, e);
+    }
     r->is_ended = is_read ? chunk->n == 0 : e->code == ERR_UPSTREAM;
     if (is_read && r->is_ended)
         return err_set(e, ERR_UPSTREAM, "the server's event stream ended before it had answered");
@@ -212,8 +226,12 @@ bool upstream_reply_read(struct arena *a, struct exchange *x, const struct http_
     case UPSTREAM_JSON:
         return read_json(a, x, id, max_held, out, e);
     case UPSTREAM_EVENTS: {
-        struct event_reader reader = {
-            .arena = a, .id = id, .listener = listener, .last_id = STR_NONE, .out = out};
+        struct event_reader reader = {.arena = a,
+                                      .id = id,
+                                      .listener = listener,
+                                      .last_id = STR_NONE,
+                                      .out = out,
+                                      .soon_until_ms = clock_mono_ms() + SOON_MS};
         return read_events(&reader, x, e);
     }
     default:

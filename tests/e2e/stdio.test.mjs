@@ -8,6 +8,7 @@ import { e2ePath, until } from './lib/children.mjs';
 import { connectV1, connectV2, textOf } from './lib/clients.mjs';
 import { rpc } from './lib/http.mjs';
 import { childrenOf, descriptors, marked } from './lib/processes.mjs';
+import { speak } from './lib/speakers.mjs';
 import { startTulle } from './lib/tulle.mjs';
 
 const everything = e2ePath('node_modules/@modelcontextprotocol/server-everything/dist/index.js');
@@ -110,6 +111,19 @@ test('a session client at a server of the stateless era alone, of which nothing 
 test('a first call that takes long is not taken for silence', async () => {
     const { body } = await call('slow', { ms: 1500 }, connections.modern);
     assert.equal(body.result.content[0].text, 'waited 1500');
+});
+
+test('what a program answers at once comes in one piece, with its status; a wait begins a stream', async () => {
+    const dual = await speak('session', connections.dual.mcp, org.key);
+    await until('an answer in one piece', async () => (await dual.tool('echo', { text: 'soon' })).headers['content-length']);
+    const waited = await dual.tool('slow', { ms: 1000 });
+    assert.deepEqual([waited.body.result.content[0].text, waited.headers['transfer-encoding']], ['waited 1000', 'chunked']);
+    await dual.end();
+    const refusing = await tulle.connect(org, { name: 'refusing', ...program(e2ePath('servers/stdio_modern_raw.mjs'), `${mark}-refusing`) });
+    const modern = await speak('modern', refusing.mcp, org.key);
+    await until('a refusal with its status', async () => (await modern.tool('refuse')).status === 400);
+    const late = await modern.tool('late');
+    assert.deepEqual([late.status, late.body.error.code], [200, -32021]);
 });
 
 test('a cancelled call is cancelled at the program, in either era', async () => {

@@ -17,6 +17,8 @@ const tools = {
     hold: (id) => { held = id; },
     release: (id) => { answer(held, 'released'); answer(id, 'done'); },
     cancelled: (id) => answer(id, JSON.stringify(cancelled)),
+    refuse: (id) => say({ id, error: { code: -32021, message: 'sampling is needed', data: { requiredCapabilities: { sampling: {} } } } }),
+    late: (id) => setTimeout(() => tools.refuse(id), 1000),
     gossip: (id) => {
         say({ method: 'notifications/message', params: { level: 'info', data: "another caller's secret" } });
         answer(id, 'said');

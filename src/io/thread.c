@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { BACKGROUND_SLICE_NS = 10 * 1000 * 1000 };
+enum { BACKGROUND_SLICE_NS = 30 * 1000 * 1000 };
 
 struct beginning {
     void *(*fn)(void *arg);

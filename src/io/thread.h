@@ -12,7 +12,8 @@
 bool thread_start(pthread_t *out, const char *name, void *(*fn)(void *arg), void *arg,
                   struct err *e) must_use;
 /*
- * Nobody waits for what the calling thread does: threads that wake go first, and its share of the
- * processors stays what it was. Nothing changes before Linux 6.12 or where the system forbids it.
+ * The calling thread works in bulk: threads that wake go first, and its share of the processors
+ * stays what it was. Threads that it starts from then on inherit this. Nothing changes before
+ * Linux 6.12 or where the system forbids it.
  */
 void thread_in_background(void);

@@ -287,8 +287,8 @@ static bool is_opened(const struct record *r, const struct session_ref *who, int
            r->ref.connection_updated_at == who->connection_updated_at;
 }
 
-/* Of all that is known by now, as it is now. */
-static void record_show(struct record *r, struct arena *a, int64_t now, struct session *out)
+/* Of all that is known by now, as it is now. False: out of memory. */
+static bool record_show(struct record *r, struct arena *a, int64_t now, struct session *out)
 {
     r->used_at = now;
     *out = (struct session){.key = arena_dup(a, r->key),
@@ -296,6 +296,7 @@ static void record_show(struct record *r, struct arena *a, int64_t now, struct s
                             .client_version = arena_dup(a, r->ref.client_version),
                             .caps = r->ref.caps,
                             .downstream_id = arena_dup(a, r->ref.downstream_id)};
+    return !str_is_absent(out->key) && !str_is_absent(out->downstream_id);
 }
 
 static bool session_known(struct session_table *t, struct arena *a, struct str handle,
@@ -303,9 +304,7 @@ static bool session_known(struct session_table *t, struct arena *a, struct str h
 {
     pthread_mutex_lock(&t->lock);
     struct record *r = map_get(t->by_handle, handle);
-    bool is_known = r && is_opened(r, who, now);
-    if (is_known)
-        record_show(r, a, now, out);
+    bool is_known = r && is_opened(r, who, now) && record_show(r, a, now, out);
     pthread_mutex_unlock(&t->lock);
     return is_known;
 }
@@ -344,12 +343,11 @@ bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
         ref.hello = STR_NONE;
         r = insert(t, a, out->key, &ref, now, NULL, e);
     }
-    if (r) {
+    if (r)
         handle_keep(t, r, handle, who, expires_at);
-        record_show(r, a, now, out);
-    }
+    bool is_shown = r && record_show(r, a, now, out);
     pthread_mutex_unlock(&t->lock);
-    return r != NULL;
+    return is_shown || (r && err_set(e, ERR_UNAVAILABLE, "out of memory"));
 }
 
 void session_forget(struct session_table *t, struct str key)

@@ -1,8 +1,9 @@
 /*
  * Sessions of clients at downstream servers: one downstream session for each session of a client.
  * The client's handle is sealed to principal and connection and carries the downstream id and
- * version, so it survives a restart and needs no shared store; the table only counts, caps and
- * finds the idle. One table for the process; its lock is held for map operations only.
+ * version, so it survives a restart and needs no shared store; the table counts, caps, finds the
+ * idle and remembers what a handle said when it was opened. One table for the process; its lock is
+ * held for map operations only.
  */
 #pragma once
 

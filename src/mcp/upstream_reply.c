@@ -161,7 +161,7 @@ static bool tell_wait(struct event_reader *r, struct err *e)
  */
 static bool next_chunk(struct event_reader *r, struct exchange *x, struct str *chunk, struct err *e)
 {
-    bool may_be_soon = r->listener && !r->has_events && !r->has_waited;
+    bool may_be_soon = r->listener && r->listener->on_wait && !r->has_events && !r->has_waited;
     bool is_read = may_be_soon && exchange_read(x, chunk, r->soon_until_ms, e);
     if (!may_be_soon || (!is_read && e->code == ERR_TIMEOUT)) {
         if (!exchange_read_is_ready(x) && !tell_wait(r, e))

@@ -20,7 +20,8 @@ struct upstream_response {
 struct upstream_listener {
     /* A message before the response: a notification or a request of the server's. */
     bool (*on_message)(void *arg, const struct rpc_message *m, struct err *e);
-    /* Nothing more is here just now: called once, before the first wait for more. */
+    /* Nothing more is here just now: called once, before a wait that is not short, or that follows
+     * a message. */
     bool (*on_wait)(void *arg, struct err *e);
     /* The stream ended before the response and its events had ids: the stream that goes on after
      * this one (upstream_resume), or NULL with *e. NULL: there is no such thing. */

@@ -343,6 +343,8 @@ static void audit_fiber(void *arg)
                  (chains_begin(log) || err_set(&log->start_err, ERR_UNAVAILABLE, "out of memory"));
     begun(log, is_ok);
     if (is_ok) {
+        if (!log->config.sync)
+            thread_in_background(); /* not before: PostgreSQL's watcher was started from here */
         do
             retention_run(log);
         while (rows_await(log));
@@ -354,7 +356,6 @@ static void audit_fiber(void *arg)
 void *audit_write_main(void *arg)
 {
     struct audit_log *log = arg;
-    thread_in_background();
     if (!fiber_main(audit_fiber, log, &log->start_err))
         begun(log, false);
     return NULL;

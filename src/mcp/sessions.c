@@ -118,16 +118,22 @@ static struct record *record_new(struct str key, const struct session_ref *ref, 
     return r;
 }
 
-/* With the lock held, as all below that takes the table. NULL: there is none. */
+/* ---- under the lock ---- */
+
+static void handle_forget(struct session_table *t, const struct record *r)
+{
+    if (!str_is_absent(r->handle))
+        (void)!map_take(t->by_handle, r->handle);
+}
+
+/* NULL: there is none. */
 static struct record *record_take(struct session_table *t, struct str key)
 {
     struct record *r = map_take(t->by_key, key);
-    if (r && !str_is_absent(r->handle))
-        (void)!map_take(t->by_handle, r->handle);
+    if (r)
+        handle_forget(t, r);
     return r;
 }
-
-/* ---- counting ---- */
 
 struct census {
     const struct session_ref *ref;
@@ -311,14 +317,13 @@ static bool session_known(struct session_table *t, struct arena *a, struct str h
 
 /* Without memory it is opened again the next time. */
 static void handle_keep(struct session_table *t, struct record *r, struct str handle,
-                        const struct session_ref *who, int64_t expires_at)
+                        int64_t expires_at)
 {
     struct str copy = str_is_absent(r->handle) ? arena_dup(r->keep, handle) : STR_NONE;
     if (str_is_absent(copy) || !map_set(t->by_handle, copy, r, NULL))
         return;
     r->handle = copy;
     r->expires_at = expires_at;
-    r->ref.connection_updated_at = who->connection_updated_at;
 }
 
 bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
@@ -344,7 +349,7 @@ bool session_lookup(struct session_table *t, struct arena *a, struct str handle,
         r = insert(t, a, out->key, &ref, now, NULL, e);
     }
     if (r)
-        handle_keep(t, r, handle, who, expires_at);
+        handle_keep(t, r, handle, expires_at);
     bool is_shown = r && record_show(r, a, now, out);
     pthread_mutex_unlock(&t->lock);
     return is_shown || (r && err_set(e, ERR_UNAVAILABLE, "out of memory"));
@@ -514,8 +519,7 @@ static bool idle_visit(struct str key unused_arg, void *value, void *arg)
     if (s->n == s->max || r->used_at >= s->before)
         return false;
     ref_copy(s->arena, &r->ref, &s->out[s->n++]);
-    if (!str_is_absent(r->handle))
-        (void)!map_take(s->table->by_handle, r->handle);
+    handle_forget(s->table, r);
     record_free(r);
     return true;
 }

@@ -73,7 +73,8 @@ enum {
     LIMIT_COLLECTION          = 5000,             /* connections that one filtered and ordered collection list looks through */
     LIMIT_WHERE               = 100,              /* conditions of one `where`: each is asked of every connection */
     LIMIT_WHERE_DEPTH         = 8,                /* nesting of and, or, not */
-    LIMIT_AUDIT_QUEUE         = 8192,             /* rows waiting for the audit writer; beyond it calls are refused */
+    LIMIT_AUDIT_QUEUE         = 8192,             /* rows waiting for the audit writer; beyond it calls wait */
+    LIMIT_AUDIT_WAIT_MS       = 5000,             /* for a place among them; then calls are refused */
     LIMIT_AUDIT_TEXT          = 1024,             /* bytes of any other text of an audit row; longer ones are cut */
     LIMIT_AUDIT_ARGUMENTS     = 16 * 1024,        /* bytes of recorded arguments */
     LIMIT_LOG_LINE            = 16 * 1024,        /* bytes of one line of the log; longer ones lose their fields */

@@ -281,7 +281,7 @@ void proxied_fail(struct proxied *p, struct err *e)
         e->code = ERR_UPSTREAM; /* the client's own message was small enough to be read */
     /* A refusal before the call began (an unknown connection) is recorded too, if there is a
      * message to speak of. */
-    if (!p->is_reserved && !p->is_in_call && p->in.msg.kind == RPC_REQUEST &&
+    if (!p->is_reserved && !p->is_unrecordable && !p->is_in_call && p->in.msg.kind == RPC_REQUEST &&
         !str_is_absent(p->in.msg.method))
         p->is_reserved = audit_reserve(p->sv->audit, &record_error);
     fiber_shield(true);

@@ -51,6 +51,7 @@ struct audit_log *audit_start(const struct audit_config *c, struct err *e)
     log->config = *c;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->has_begun, NULL);
+    list_init(&log->room);
     bool is_ok = audit_stream_open(&log->stream, c->stream, e) &&
                  thread_start(&log->thread, "tulle-audit", audit_write_main, log, e);
     if (is_ok) {
@@ -93,20 +94,6 @@ void audit_stop(struct audit_log *log)
     pthread_cond_destroy(&log->has_begun);
     pthread_mutex_destroy(&log->lock);
     free(log);
-}
-
-bool audit_reserve(struct audit_log *log, struct err *e)
-{
-    if (atomic_fetch_add(&log->n_taken, 1) < LIMIT_AUDIT_QUEUE)
-        return true;
-    atomic_fetch_sub(&log->n_taken, 1);
-    metric_add(M_AUDIT_REFUSED, 1);
-    return err_set(e, ERR_UNAVAILABLE, "calls cannot be recorded now");
-}
-
-void audit_release(struct audit_log *log)
-{
-    atomic_fetch_sub(&log->n_taken, 1);
 }
 
 static struct str *text_at(struct audit_row *row, size_t offset)

@@ -35,7 +35,8 @@ struct audit_config {
 };
 struct audit_log *audit_start(const struct audit_config *c, struct err *e) must_use;
 /* Takes a place in the queue before the work begins, so that what was done can always be recorded.
- * ERR_UNAVAILABLE: full. */
+ * While there is none it waits (fiber), LIMIT_AUDIT_WAIT_MS at most and only for a store that
+ * writes. ERR_UNAVAILABLE, ERR_CANCELLED. */
 bool audit_reserve(struct audit_log *log, struct err *e) must_use;
 void audit_release(struct audit_log *log); /* a reserved place that was not used */
 /* Copies the row into the reserved place. With sync it waits (fiber) until the row is durable:

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/ids.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "crypto/hash.h"
 #include "io/fiber.h"
@@ -50,7 +51,8 @@ struct audit_log {
     pthread_cond_t has_begun;
     struct audit_entry *first, *last; /* under lock, down to wake_task */
     int n_waiting;
-    bool is_stopping, is_wake_posted;
+    struct list room; /* of those who wait for a place */
+    bool is_stopping, is_wake_posted, is_store_away;
     enum { AUDIT_STARTING, AUDIT_RUNNING, AUDIT_FAILED } state;
     struct loop *loop;
     struct err start_err;
@@ -73,6 +75,10 @@ struct audit_log {
 /* Adds the insertion of n rows to the batch, which reads them until it has been run. */
 void audit_insert(struct db_batch *b, const struct audit_row *const *rows, size_t n,
                   bool is_durable);
+/* Gives back n places. */
+void audit_room_free(struct audit_log *log, int n);
+/* While the store is away, nobody waits for a place. */
+void audit_room_store_away(struct audit_log *log, bool is_away);
 /* A new row's id: "evt_", 12 hex digits of its time, 20 of chance. at: ms. */
 void audit_id(int64_t at, char out[ID_SIZE]);
 /* The time (ms) that an id begins with. False: it is no row's id. */

@@ -160,7 +160,7 @@ static void batch_done(struct audit_log *log, int n)
     }
     if (!log->held)
         log->held_last = NULL;
-    atomic_fetch_sub(&log->n_taken, n);
+    audit_room_free(log, n);
     metric_add(M_AUDIT_ROWS, n);
     metric_add(M_AUDIT_QUEUE, -n);
     if (!audit_stream_flush(&log->stream)) {
@@ -196,11 +196,14 @@ static void drain(struct audit_log *log)
         struct err e = {0};
         int n = 0;
         if (batch_write(log, &n, &e)) {
+            if (log->is_store_away)
+                audit_room_store_away(log, false);
             batch_done(log, n);
             pause_ms = BACK_OFF_MS;
             continue;
         }
         complain(log, &e, "store");
+        audit_room_store_away(log, true);
         int64_t now = clock_mono_ms();
         if (is_stopping && give_up_ms == INT64_MAX)
             give_up_ms = now + LAST_TRY_MS;

@@ -222,24 +222,116 @@ static void rows_written_twice_are_there_once(unused_arg void **state)
     with_store(twice_body);
 }
 
+/* ---- a full queue ---- */
+
+struct waiter {
+    struct audit_log *log;
+    struct fiber *fiber;
+    bool is_over, has_place;
+    struct err e;
+};
+
+static void reserve_one(void *arg)
+{
+    struct waiter *w = arg;
+    w->has_place = audit_reserve(w->log, &w->e);
+    w->is_over = true;
+}
+
+static void waiters_start(struct fixture *f, struct audit_log *log, struct waiter *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        w[i] = (struct waiter){.log = log};
+        OK(f, fiber_start(loop_self(), reserve_one, &w[i], &w[i].fiber, &f->e));
+        assert_false(w[i].is_over);
+    }
+}
+
+static void reserve_all(struct fixture *f, struct audit_log *log)
+{
+    for (int i = 0; i < LIMIT_AUDIT_QUEUE; i++)
+        OK(f, audit_reserve(log, &f->e));
+}
+
+static void waiters_await(const struct waiter *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        while (!w[i].is_over)
+            fiber_yield();
+}
+
 static void full_body(struct fixture *f)
 {
     struct audit_log *log = start(f, false, NULL);
-    int64_t refused = metric_value(M_AUDIT_REFUSED);
-    for (int i = 0; i < LIMIT_AUDIT_QUEUE; i++)
-        OK(f, audit_reserve(log, &f->e));
-    FAILS(f, ERR_UNAVAILABLE, audit_reserve(log, &f->e));
-    assert_int_equal(metric_value(M_AUDIT_REFUSED), refused + 1);
+    struct audit_row row = row_of(STR("org_a"), clock_wall_ms());
+    struct waiter w[4];
+    int64_t waits = metric_value(M_AUDIT_WAITS), refused = metric_value(M_AUDIT_REFUSED);
+    reserve_all(f, log);
+    waiters_start(f, log, w, ARRAY_LEN(w));
+    assert_int_equal(metric_value(M_AUDIT_WAITS), waits + 4);
+    fiber_cancel(w[1].fiber);
+    waiters_await(&w[1], 1);
+    assert_false(w[1].has_place);
+    assert_int_equal(w[1].e.code, ERR_CANCELLED);
+    audit_release(log); /* the first in the queue has it */
+    waiters_await(&w[0], 1);
+    assert_true(w[0].has_place && !w[2].is_over && !w[3].is_over);
+    OK(f, audit_submit(log, &row, &f->e)); /* a row that was written gives its place on, too */
+    waiters_await(&w[2], 1);
+    assert_true(w[2].has_place && !w[3].is_over);
     audit_release(log);
-    OK(f, audit_reserve(log, &f->e));
+    fiber_cancel(w[3].fiber); /* what was given meanwhile is not lost */
+    waiters_await(&w[3], 1);
+    assert_true(w[3].has_place);
+    FAILS(f, ERR_UNAVAILABLE, audit_reserve(log, &f->e));
+    assert_int_equal(metric_value(M_AUDIT_REFUSED), refused + 2);
     for (int i = 0; i < LIMIT_AUDIT_QUEUE; i++)
         audit_release(log);
+    reserve_all(f, log); /* none was lost, none is there twice */
+    waiters_start(f, log, w, 1);
+    fiber_cancel(w[0].fiber);
+    waiters_await(&w[0], 1);
     audit_stop(log);
 }
 
-static void a_full_queue_refuses_instead_of_dropping(unused_arg void **state)
+static void a_full_queue_makes_calls_wait_and_then_refuses(unused_arg void **state)
 {
     with_store(full_body);
+}
+
+static const struct db_stmt hide = {"hide", "ALTER TABLE audit RENAME TO hidden", DB_WRITE,
+                                    DB_AUDIT};
+static const struct db_stmt show = {"show", "ALTER TABLE hidden RENAME TO audit", DB_WRITE,
+                                    DB_AUDIT};
+
+/* Each of these would wait for LIMIT_AUDIT_WAIT_MS, and the test for more than its time. */
+static void away_body(struct fixture *f)
+{
+    struct audit_log *log = start(f, false, NULL);
+    struct audit_row row = row_of(STR("org_a"), clock_wall_ms());
+    struct waiter w[3];
+    OK(f, db_run(f->db, f->a, &hide, DB_NO_ARGS, NULL, &f->e));
+    reserve_all(f, log);
+    waiters_start(f, log, w, ARRAY_LEN(w));
+    OK(f, audit_submit(log, &row, &f->e));
+    waiters_await(w, ARRAY_LEN(w));
+    for (size_t i = 0; i < ARRAY_LEN(w); i++)
+        assert_true(!w[i].has_place && w[i].e.code == ERR_UNAVAILABLE);
+    for (int i = 0; i < 1000; i++)
+        FAILS(f, ERR_UNAVAILABLE, audit_reserve(log, &f->e));
+    OK(f, db_run(f->db, f->a, &show, DB_NO_ARGS, NULL, &f->e));
+    while (!audit_reserve(log, &f->e)) /* the row is written when it is tried again */
+        fiber_yield();
+    waiters_start(f, log, w, 1); /* and calls wait again */
+    audit_release(log);
+    waiters_await(w, 1);
+    assert_true(w[0].has_place);
+    audit_stop(log);
+}
+
+static void nobody_waits_for_a_store_that_is_away(unused_arg void **state)
+{
+    with_store(away_body);
 }
 
 /* Another process holds the audit file: rows wait, and none is lost. */
@@ -247,10 +339,6 @@ static void busy_body(struct fixture *f)
 {
     struct audit_log *log = start(f, false, NULL);
     struct err e;
-    static const struct db_stmt hide = {"hide", "ALTER TABLE audit RENAME TO hidden", DB_WRITE,
-                                        DB_AUDIT};
-    static const struct db_stmt show = {"show", "ALTER TABLE hidden RENAME TO audit", DB_WRITE,
-                                        DB_AUDIT};
     OK(f, db_run(f->db, f->a, &hide, DB_NO_ARGS, NULL, &f->e));
     struct audit_row row = row_of(STR("org_a"), clock_wall_ms()), *rows;
     for (int i = 0; i < 100; i++)
@@ -452,7 +540,8 @@ int main(void)
         cmocka_unit_test(a_cursor_sees_every_row_once),
         cmocka_unit_test(a_changed_or_missing_row_breaks_its_chain),
         cmocka_unit_test(rows_written_twice_are_there_once),
-        cmocka_unit_test(a_full_queue_refuses_instead_of_dropping),
+        cmocka_unit_test(a_full_queue_makes_calls_wait_and_then_refuses),
+        cmocka_unit_test(nobody_waits_for_a_store_that_is_away),
         cmocka_unit_test(rows_outlive_a_failing_store),
         cmocka_unit_test(sync_rows_are_there_when_submit_returns),
         cmocka_unit_test(a_row_whose_waiter_gave_up_is_written_all_the_same),

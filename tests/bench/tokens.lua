@@ -14,7 +14,7 @@ wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
 local function post(body) return wrk.format("POST", nil, nil, body) end
 
 bad, counted, spent = 0, 0, 0
-local values, redeeming, began = {}, false, 0
+local values, redeeming, began, spent_before = {}, false, 0, 0
 threads = {}
 setup = function(thread) table.insert(threads, thread) end
 
@@ -30,11 +30,8 @@ elseif grant == "refresh" then
   end
 else
   request = function()
-    if not redeeming and #values >= 400 then redeeming, began = true, now() end
-    if redeeming and #values == 0 then
-      redeeming = false
-      spent = spent + now() - began
-    end
+    if not redeeming and #values >= 400 then redeeming, began, spent_before = true, now(), spent end
+    if #values == 0 then redeeming = false end
     if redeeming then return post(form .. "&grant_type=authorization_code&code=" .. table.remove(values)) end
     return wrk.format("GET", os.getenv("AUTHORIZE"), { Cookie = os.getenv("COOKIE") })
   end
@@ -42,7 +39,9 @@ else
     local to = headers["Location"] or headers["location"]
     local code = to and to:match("[?&]code=([^&]+)")
     if code then table.insert(values, code)
-    elseif status == 200 and body:find('"access_token"', 1, true) then counted = counted + 1
+    elseif status == 200 and body:find('"access_token"', 1, true) then
+      counted = counted + 1
+      spent = spent_before + now() - began
     else bad = bad + 1 end
   end
 end

@@ -12,7 +12,7 @@
 enum {
     /* libmicrohttpd keeps a buffer of this size for answers that it does not send in chunks; chunks
        are built in the connection's own memory. */
-    BLOCK_BYTES = 8 * 1024,
+    BLOCK_BYTES = 32 * 1024,
     BLOCK_NOT_USED = 1,
     /* An event that is larger than the whole queue may still be pushed onto an empty one. */
     QUEUE_MAX = LIMIT_STREAM_QUEUE + LIMIT_SSE_EVENT,

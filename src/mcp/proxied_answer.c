@@ -1,7 +1,6 @@
 /* The server's answer on its way to the client. */
 #include "base/limits.h"
 #include "io/sse.h"
-#include "json/jfilter.h"
 #include "json/jscan.h"
 #include "mcp/client_sessions.h"
 #include "mcp/hop_id.h"
@@ -272,44 +271,10 @@ bool proxied_send(struct proxied *p, struct str text, int status, struct err *e)
     return true;
 }
 
-/* ---- JSON that is too large to hold: through the filter ---- */
+/* ---- JSON ---- */
 
-static bool pass_large(struct proxied *p, struct exchange *x, struct buf *held, struct err *e)
-{
-    struct jfilter filter;
-    struct buf out;
-    size_t total = 0;
-    if (!http_stream_begin(p->rq, 200, STR("application/json"), -1, e))
-        return false; /* the client has left: there is nothing to cut */
-    struct jfilter_stamp stamp;
-    jfilter_init(&filter, p->in.msg.id);
-    if (p->is_m2s) {
-        m2s_stamp_of(p, &stamp);
-        jfilter_stamp_with(&filter, &stamp);
-    }
-    buf_init(&out, LIMIT_BODY_MCP);
-    bool is_good = true;
-    struct str chunk = buf_str(held);
-    while (is_good && chunk.n > 0) {
-        is_good =
-            jfilter_feed(&filter, chunk, &out, e) && http_stream_write(p->rq, buf_str(&out), e);
-        total += out.n;
-        buf_reset(&out);
-        is_good = is_good && exchange_read(x, &chunk, 0, e);
-    }
-    if (is_good && !jfilter_is_complete(&filter))
-        is_good = err_set(e, ERR_UPSTREAM, "the server's answer was cut off");
-    is_good = is_good && proxied_record(p, "ok", NULL, total, e);
-    if (is_good)
-        http_stream_end(p->rq);
-    else
-        http_stream_cut(p->rq); /* the client must not take half an answer for a whole one */
-    jfilter_end(&filter);
-    buf_end(&out);
-    return is_good;
-}
-
-static bool answer_json(struct proxied *p, struct exchange *x, int status, struct err *e)
+static bool answer_json(struct proxied *p, struct exchange *x, const struct http_answer_head *head,
+                        int status, struct err *e)
 {
     bool is_held_whole =
         (p->kind >= METHOD_LIST_TOOLS && p->kind <= METHOD_LIST_PROMPTS) || needs_content(p);
@@ -329,7 +294,7 @@ static bool answer_json(struct proxied *p, struct exchange *x, int status, struc
         is_good =
             err_set(e, ERR_TOO_LARGE, "the server's answer is larger than %zu bytes", held_max);
     else if (is_good && is_large)
-        is_good = pass_large(p, x, &held, e);
+        is_good = proxied_pass_large(p, x, head, buf_str(&held), e);
     else if (is_good)
         is_good = upstream_response_parse(p->a, buf_str(&held), p->hop_id, &r, e) &&
                   proxied_finish(p, &r, status, e);
@@ -419,6 +384,6 @@ bool proxied_answer(struct proxied *p, struct exchange *x, const struct http_ans
     if (kind == UPSTREAM_EVENTS)
         return answer_events(p, x, head, e);
     if (kind == UPSTREAM_JSON)
-        return answer_json(p, x, 200, e);
+        return answer_json(p, x, head, 200, e);
     return err_set(e, ERR_UPSTREAM, "the server answered with neither JSON nor an event stream");
 }

@@ -139,7 +139,7 @@ static bool record(struct tool_call *c, const struct call *call, const struct er
     if (call->entry->audit_arguments)
         row.arguments = redact_json(c->arena, call->arguments);
     fiber_shield(true);
-    bool is_good = audit_reserve(c->sv->audit, e) && audit_submit(c->sv->audit, &row, e);
+    bool is_good = audit_submit(c->sv->audit, &row, e);
     fiber_shield(false);
     return is_good;
 }

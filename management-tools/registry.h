@@ -21,7 +21,8 @@ struct tool_call {
     const struct jvalue *arguments; /* validated against the input schema */
     struct buf *out;   /* the structured result: one JSON object, written with json/jout.h */
     struct str object; /* set by the function: id of what it was about, for the audit */
-    bool has_own_row;  /* set by the function: it has recorded itself (CONNECTION_TOOL_CALL) */
+    bool has_own_row;  /* set by the function: it has used the place in the audit itself
+                          (CONNECTION_TOOL_CALL) */
 };
 /* True when *out is complete; false with *e. May wait. */
 typedef bool tool_fn(struct tool_call *c, struct err *e);

@@ -57,10 +57,8 @@ static struct str outcome_of(enum err_code code)
 
 bool registry_audit_close(struct tool_call *c, bool is_good, int64_t started_us, struct err *e)
 {
-    if (c->has_own_row) {
-        audit_release(c->sv->audit);
+    if (c->has_own_row)
         return true;
-    }
     struct audit_row row = row_of(c, is_good ? STR("ok") : outcome_of(e->code));
     row.duration_us = clock_mono_us() - started_us;
     if (!is_good && c->tool->has_secrets)

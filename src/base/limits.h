@@ -75,6 +75,7 @@ enum {
     LIMIT_WHERE_DEPTH         = 8,                /* nesting of and, or, not */
     LIMIT_AUDIT_QUEUE         = 8192,             /* rows waiting for the audit writer; beyond it calls wait */
     LIMIT_AUDIT_WAIT_MS       = 5000,             /* for a place among them; then calls are refused */
+    LIMIT_AUDIT_WAITERS       = LIMIT_FIBERS / 4, /* calls that wait so; the others' fibers are for all else */
     LIMIT_AUDIT_TEXT          = 1024,             /* bytes of any other text of an audit row; longer ones are cut */
     LIMIT_AUDIT_ARGUMENTS     = 16 * 1024,        /* bytes of recorded arguments */
     LIMIT_LOG_LINE            = 16 * 1024,        /* bytes of one line of the log; longer ones lose their fields */

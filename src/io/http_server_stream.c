@@ -12,7 +12,8 @@
 enum {
     /* libmicrohttpd keeps a buffer of this size for answers that it does not send in chunks; chunks
        are built in the connection's own memory. */
-    BLOCK_BYTES = 32 * 1024,
+    BLOCK_BYTES = 8 * 1024,
+    BLOCK_BYTES_SIZED = 32 * 1024, /* of what will be sent whole */
     BLOCK_NOT_USED = 1,
     /* An event that is larger than the whole queue may still be pushed onto an empty one. */
     QUEUE_MAX = LIMIT_STREAM_QUEUE + LIMIT_SSE_EVENT,
@@ -68,9 +69,11 @@ static ssize_t on_read(void *cls, uint64_t pos, char *to, size_t max)
 struct MHD_Response *server_stream_response(struct server_request *r)
 {
     struct server_stream *st = r->stream;
-    uint64_t length = st->length < 0 ? MHD_SIZE_UNKNOWN : (uint64_t)st->length;
-    size_t block = st->length < 0 && !r->is_http_1_0 ? BLOCK_NOT_USED : BLOCK_BYTES;
-    return MHD_create_response_from_callback(length, block, on_read, r, NULL);
+    if (st->length >= 0)
+        return MHD_create_response_from_callback((uint64_t)st->length, BLOCK_BYTES_SIZED, on_read,
+                                                 r, NULL);
+    size_t block = r->is_http_1_0 ? BLOCK_BYTES : BLOCK_NOT_USED;
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, r, NULL);
 }
 
 /* ---- life ---- */

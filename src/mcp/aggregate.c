@@ -224,8 +224,6 @@ static bool request_run(struct aggregate *g, struct err *e)
             return false;
         if (str_is_absent(call))
             return true;
-        audit_release(g->p.sv->audit);
-        g->p.is_reserved = false; /* the call takes its own place */
         aggregate_forward(g, call);
         return true;
     }

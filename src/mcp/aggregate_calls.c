@@ -141,8 +141,10 @@ void aggregate_forward(struct aggregate *g, struct str raw)
 {
     struct err e = {.code = ERR_NONE};
     struct proxied p = g->p;
-    if (redirect(g, raw, &p, &e))
-        proxied_run(&p);
-    else
+    if (!redirect(g, raw, &p, &e)) {
         proxied_fail(&g->p, &e);
+        return;
+    }
+    g->p.is_reserved = false; /* the call has the place, if there is one yet */
+    proxied_run(&p);
 }

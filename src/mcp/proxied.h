@@ -68,7 +68,7 @@ struct proxied {
     struct buf early;    /* its events before that */
     struct replay *replay;     /* its events after that, for a client that comes back; or NULL */
     bool is_reserved;          /* a place in the audit queue is ours */
-    bool is_unrecordable;      /* there was none */
+    struct inflight *waiting;  /* in the table of requests that can be cancelled */
     bool is_cancelled;         /* by the client's notifications/cancelled: it wants no answer */
     bool is_connect_retry;     /* a person was sent to authorize, and the client asks again */
     bool is_in_call;           /* past the envelope: failures are answered in-band */

@@ -6,10 +6,9 @@
 
 bool proxied_reserve(struct proxied *p, struct err *e)
 {
-    if (p->in.msg.kind != RPC_REQUEST || str_eq(p->in.msg.method, STR("ping")))
+    if (p->is_reserved || p->in.msg.kind != RPC_REQUEST || str_eq(p->in.msg.method, STR("ping")))
         return true;
     p->is_reserved = audit_reserve(p->sv->audit, e);
-    p->is_unrecordable = !p->is_reserved;
     return p->is_reserved;
 }
 

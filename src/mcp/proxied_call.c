@@ -128,18 +128,11 @@ static bool pass_once(struct proxied *p, struct err *e)
         return false;
     if (is_answered)
         return true;
-    struct str key = p->client ? client_session_key(p->client) : p->session.key;
-    if (str_is_absent(key))
-        return ask_server(p, e);
-    struct inflight *waiting = inflight_begin(p->sv->inflight, p->sv->loop, key, p->in.msg.id);
-    if (!waiting)
-        return err_set(e, ERR_BAD_REQUEST,
-                       "a request with this id is still waiting for its answer in this session");
-    is_answered = ask_server(p, e);
-    if (is_answered)
+    if (!ask_server(p, e))
+        return false;
+    if (p->waiting)
         proxied_remember(p);
-    p->is_cancelled = inflight_end(p->sv->inflight, waiting);
-    return is_answered;
+    return true;
 }
 
 /* A server that refused the request as one of another era may have been upgraded, or set back: its
@@ -207,11 +200,28 @@ static bool headers_fit(struct proxied *p, struct err *e)
                             p->in.msg.arguments, p->rq, e);
 }
 
+/* Within a session the client may cancel a request, and may not ask again under its id meanwhile:
+ * from before the first wait. */
+static bool waiting_begin(struct proxied *p)
+{
+    struct str key = p->client ? client_session_key(p->client) : p->session.key;
+    if (p->in.msg.kind != RPC_REQUEST || p->kind == METHOD_INITIALIZE || str_is_absent(key))
+        return true;
+    p->waiting = inflight_begin(p->sv->inflight, p->sv->loop, key, p->in.msg.id);
+    return p->waiting != NULL;
+}
+
 static bool pass_on(struct proxied *p, struct err *e)
 {
     p->is_in_call = true;
-    if (!proxied_reserve(p, e) || !proxied_connect_read(p, e) || !proxied_decide(p, e) ||
-        !headers_fit(p, e) || !limits_enter(p, e))
+    bool is_id_free = waiting_begin(p);
+    if (!proxied_reserve(p, e))
+        return false;
+    if (!is_id_free)
+        return err_set(e, ERR_BAD_REQUEST,
+                       "a request with this id is still waiting for its answer in this session");
+    if (!proxied_connect_read(p, e) || !proxied_decide(p, e) || !headers_fit(p, e) ||
+        !limits_enter(p, e))
         return false;
     if (!credential_load(p->sv, p->a, p->entry, p->caller->user_id, &p->cred, e))
         return proxied_connect_waits(p, e);
@@ -281,7 +291,7 @@ void proxied_fail(struct proxied *p, struct err *e)
         e->code = ERR_UPSTREAM; /* the client's own message was small enough to be read */
     /* A refusal before the call began (an unknown connection) is recorded too, if there is a
      * message to speak of. */
-    if (!p->is_reserved && !p->is_unrecordable && !p->is_in_call && p->in.msg.kind == RPC_REQUEST &&
+    if (!p->is_reserved && !p->is_in_call && p->in.msg.kind == RPC_REQUEST &&
         !str_is_absent(p->in.msg.method))
         p->is_reserved = audit_reserve(p->sv->audit, &record_error);
     fiber_shield(true);
@@ -341,7 +351,9 @@ static void cancel_pooled(struct proxied *p)
 static void run(struct proxied *p, bool (*step)(struct proxied *p, struct err *e))
 {
     struct err e = {.code = ERR_NONE};
-    if (!step(p, &e)) {
+    bool is_answered = step(p, &e);
+    p->is_cancelled = inflight_end(p->sv->inflight, p->waiting);
+    if (!is_answered) {
         bool is_over = e.code == ERR_CANCELLED || e.code == ERR_TIMEOUT;
         proxied_fail(p, &e);
         if (is_over)

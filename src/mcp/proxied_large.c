@@ -4,6 +4,8 @@
 #include "mcp/m2s_parts.h"
 #include "mcp/proxied.h"
 
+enum { PADDING_MAX = 8 * LIMIT_RPC_ID }; /* every byte of our id may be \uXXXX */
+
 struct large {
     struct proxied *p;
     struct exchange *x;
@@ -20,8 +22,9 @@ static int64_t length_of(const struct proxied *p, const struct http_answer_head 
 {
     struct str length = http_header_get(head->headers, head->n_headers, STR("Content-Length"));
     struct str coding = http_header_get(head->headers, head->n_headers, STR("Content-Encoding"));
+    struct str transfer = http_header_get(head->headers, head->n_headers, STR("Transfer-Encoding"));
     int64_t n;
-    if (p->is_m2s || coding.n > 0 || str_find_char(p->hop_id, '\\') != SIZE_MAX ||
+    if (p->is_m2s || coding.n > 0 || transfer.n > 0 || str_find_char(p->hop_id, '\\') != SIZE_MAX ||
         !str_to_i64(length, 0, LIMIT_ANSWER_BYTES, &n))
         return -1;
     return n - (int64_t)p->hop_id.n + (int64_t)p->in.msg.id.n;
@@ -36,14 +39,18 @@ static bool give(struct large *l, struct err *e)
     return true;
 }
 
+static bool is_another_id(struct err *e)
+{
+    return err_set(e, ERR_UPSTREAM, "the server answered with an id that it was not asked with");
+}
+
 static bool take(struct large *l, struct str chunk, struct err *e)
 {
     struct err why;
     if (!jfilter_feed(&l->filter, chunk, &l->out, &why))
         return err_set(e, ERR_UPSTREAM, "the server's answer is not valid JSON-RPC: %.200s",
                        why.msg);
-    return l->length < 0 || l->n_given + (int64_t)l->out.n <= l->length ||
-           err_set(e, ERR_UPSTREAM, "the server answered with an id that it was not asked with");
+    return l->length < 0 || l->n_given + (int64_t)l->out.n <= l->length || is_another_id(e);
 }
 
 /* Until the server's end; what completes the answer stays in l->out. */
@@ -64,6 +71,8 @@ static bool pass_all(struct large *l, struct err *e)
 static bool end(struct large *l, struct err *e)
 {
     int64_t n = l->n_given + (int64_t)l->out.n;
+    if (l->length - n > PADDING_MAX)
+        return is_another_id(e);
     for (; n < l->length; n++)
         buf_add_char(&l->out, ' ');
     if (!buf_ok(&l->out))

@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "json/jscan.h"
 #include "mcp/hop_id.h"
-#include "mcp/inflight.h"
 #include "mcp/s2m.h"
 #include "mcp/upstream.h"
 #include "mcp/upstream_era.h"
@@ -262,17 +261,11 @@ static bool rounds(struct proxied *p, struct err *e)
 
 bool s2m_call(struct proxied *p, struct err *e)
 {
-    struct inflight *waiting =
-        inflight_begin(p->sv->inflight, p->sv->loop, client_session_key(p->client), p->in.msg.id);
-    if (!waiting)
-        return err_set(e, ERR_BAD_REQUEST,
-                       "a request with this id is still waiting for its answer in this session");
     p->era = ERA_STATELESS;
     p->is_s2m = true;
     buf_init(&p->early, (size_t)2 * LIMIT_SSE_EVENT);
     definition_find(p);
     bool is_answered = rounds(p, e);
     buf_end(&p->early);
-    p->is_cancelled = inflight_end(p->sv->inflight, waiting);
     return is_answered;
 }

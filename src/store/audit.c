@@ -82,6 +82,7 @@ void audit_stop(struct audit_log *log)
         return;
     pthread_mutex_lock(&log->lock);
     log->is_stopping = true;
+    list_init(&log->room); /* who still waited went with its worker's loop */
     audit_write_wake(log);
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->thread, NULL);

@@ -35,14 +35,14 @@ struct audit_config {
 };
 struct audit_log *audit_start(const struct audit_config *c, struct err *e) must_use;
 /* Takes a place in the queue before the work begins, so that what was done can always be recorded.
- * While there is none it waits (fiber), LIMIT_AUDIT_WAIT_MS at most and only for a store that
- * writes. ERR_UNAVAILABLE, ERR_CANCELLED. */
+ * While there is none it waits (fiber), LIMIT_AUDIT_WAIT_MS at most, only for a store that writes
+ * and behind LIMIT_AUDIT_WAITERS others at most. ERR_UNAVAILABLE, ERR_CANCELLED. */
 bool audit_reserve(struct audit_log *log, struct err *e) must_use;
 void audit_release(struct audit_log *log); /* a reserved place that was not used */
 /* Copies the row into the reserved place. With sync it waits (fiber) until the row is durable:
  * ERR_UNAVAILABLE, ERR_TIMEOUT. */
 bool audit_submit(struct audit_log *log, const struct audit_row *row, struct err *e) must_use;
-/* Writes all that is queued, then ends the writer. */
+/* Writes all that is queued, then ends the writer. The workers have ended before. */
 void audit_stop(struct audit_log *log);
 
 struct audit_filter {

@@ -51,7 +51,8 @@ struct audit_log {
     pthread_cond_t has_begun;
     struct audit_entry *first, *last; /* under lock, down to wake_task */
     int n_waiting;
-    struct list room; /* of those who wait for a place */
+    struct list room; /* of those who wait for a place ... */
+    int n_room;       /* ... and their number */
     bool is_stopping, is_wake_posted, is_store_away;
     enum { AUDIT_STARTING, AUDIT_RUNNING, AUDIT_FAILED } state;
     struct loop *loop;

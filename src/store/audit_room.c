@@ -32,12 +32,13 @@ static void tell_first(struct audit_log *log, bool has_place)
 {
     struct room_wait *w = CONTAINER_OF(log->room.next, struct room_wait, node);
     list_remove(&w->node);
+    log->n_room--;
     w->is_told = true;
     w->has_place = has_place;
     loop_post(w->loop, &w->back);
 }
 
-/* False: there is a place after all, or the store is away. Whoever frees a place takes the lock,
+/* False: there is a place after all, or no sense in waiting. Whoever frees a place takes the lock,
  * too, and sees w. */
 static bool wait_begin(struct audit_log *log, struct room_wait *w)
 {
@@ -45,9 +46,11 @@ static bool wait_begin(struct audit_log *log, struct room_wait *w)
     w->back.run = on_told;
     pthread_mutex_lock(&log->lock);
     w->has_place = place_take(log);
-    bool is_waiting = !w->has_place && !log->is_store_away;
-    if (is_waiting)
+    bool is_waiting = !w->has_place && !log->is_store_away && log->n_room < LIMIT_AUDIT_WAITERS;
+    if (is_waiting) {
         list_push(&log->room, &w->node);
+        log->n_room++;
+    }
     pthread_mutex_unlock(&log->lock);
     return is_waiting;
 }
@@ -58,8 +61,10 @@ static void wait_end(struct audit_log *log, struct room_wait *w)
     struct err e;
     pthread_mutex_lock(&log->lock);
     bool is_told = w->is_told;
-    if (!is_told)
+    if (!is_told) {
         list_remove(&w->node);
+        log->n_room--;
+    }
     pthread_mutex_unlock(&log->lock);
     if (!is_told)
         return;
@@ -81,9 +86,9 @@ bool audit_reserve(struct audit_log *log, struct err *e)
     }
     if (w.has_place)
         return true;
-    metric_add(M_AUDIT_REFUSED, 1);
     if (why.code == ERR_CANCELLED)
         return err_set(e, ERR_CANCELLED, "cancelled");
+    metric_add(M_AUDIT_REFUSED, 1);
     return err_set(e, ERR_UNAVAILABLE, "calls cannot be recorded now");
 }
 

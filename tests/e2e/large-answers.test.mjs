@@ -21,6 +21,11 @@ const shapes = {
 /** How the answer leaves the server: (res, bytes). */
 const ways = {
     sized: (res, bytes) => res.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length }).end(bytes),
+    both: (res, bytes, length) => {
+        res.socket.write(`HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\nTransfer-Encoding: chunked\r\n\r\n${bytes.length.toString(16)}\r\n`);
+        res.socket.write(bytes);
+        res.socket.end('\r\n0\r\n\r\n');
+    },
     chunked: (res, bytes) => res.writeHead(200, { 'content-type': 'application/json' }).end(bytes),
     cut: (res, bytes) => {
         res.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length }).write(bytes.subarray(0, bytes.length - 3));
@@ -79,6 +84,14 @@ for (const shape of Object.keys(shapes))
 /** As PHP and others write what they could write shorter. */
 const escaped = (id) => JSON.stringify(id).replaceAll('/', '\\/').replaceAll(/[a-zïü]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 
+test('a length beside chunks is not believed (RFC 9112, section 6.3)', async () => {
+    for (const length of [400_000, 60_000_000]) {
+        plan = { way: (res, bytes) => ways.both(res, bytes, length), shape: shapes.last };
+        const { status, headers, body } = await call(5);
+        assert.deepEqual([status, headers['content-length'], body.id, body.result?.content[0].text === text], [200, undefined, 5, true]);
+    }
+});
+
 test('within a session ids of all kinds come back, however the server writes them', async () => {
     const session = await openSession(connection.mcp, org.key);
     for (const id of [7, 'seven-7', 'slash/ed', 'ünï', '"', '\\'])
@@ -94,11 +107,12 @@ test('within a session ids of all kinds come back, however the server writes the
 
 test('another id than the one that was asked with makes no whole answer', async () => {
     for (const shape of Object.values(shapes)) {
-        plan = { way: ways.sized, shape, id: () => '0' };
-        const answer = await opened();
-        assert.equal(answer.status, 200);
-        assert.equal(await answer.done, false);
-        assert.throws(() => JSON.parse(answer.text()));
+        for (const id of ['0', JSON.stringify('0'.repeat(5000))]) {
+            plan = { way: ways.sized, shape, id: () => id };
+            const answer = await opened();
+            if (answer.status === 200) assert.equal(await answer.done, false);
+            assert.throws(() => JSON.parse(answer.text()));
+        }
     }
     plan = { way: ways.sized, shape: shapes.first };
     assert.equal((await call(2)).body.id, 2, 'the next one is whole');

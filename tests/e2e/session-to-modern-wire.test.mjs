@@ -41,6 +41,22 @@ const question = (stream, n = 0) => until('the question arrives', () => stream.m
 const result = (stream) => stream.messages().find((message) => message.id === 'c1');
 const accept = (name) => ({ action: 'accept', content: { name } });
 
+test('whatever it asks, a client may cancel it, and not ask again under its id meanwhile', async () => {
+    const client = await begin({ url: rawMcp });
+    const prompts = { jsonrpc: '2.0', id: 'p1', method: 'prompts/list' };
+    await raw.plan({ 'prompts/list': { name: 'hang' } });
+    await raw.forget();
+    const waiting = client.post(prompts);
+    await until('the server is asked', async () => (await raw.seen()).some(({ body }) => body.includes('prompts/list')));
+    const again = await client.post(prompts);
+    assert.match(again.body.error.message, /still waiting/, again.text);
+    await client.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'p1' } });
+    assert.equal((await waiting).body?.result, undefined);
+    await raw.plan({});
+    assert.ok((await client.post(prompts)).body.result, 'the id is free again');
+    await client.end();
+});
+
 for (const version of ['2025-03-26', '2025-06-18', '2025-11-25'])
     test(`revision ${version} is negotiated, and what it can is declared`, async () => {
         const client = await begin({ version });

@@ -1,13 +1,16 @@
 // Starts the MCP servers that Tulle proxies to, each in a process of its own: {url, port, child, stop, seen...}.
 import { e2ePath, freePort, launch, until } from './children.mjs';
 
-async function start(script, args, { env = {}, ready = /listening (\d+)/, path = '/mcp', port: wanted, patience } = {}) {
+/** Some are large, some make keys, and the disk may read them for the first time. */
+const START_MS = 60_000;
+
+async function start(script, args, { env = {}, ready = /listening (\d+)/, path = '/mcp', port: wanted } = {}) {
     const port = wanted ?? await freePort();
     const child = launch(process.execPath, [e2ePath(script), ...args], { env: { ...process.env, PORT: String(port), ...env } });
     await until(`${script} listens`, () => {
         if (child.end) throw new Error(`${script} ended: ${child.err}`);
         return ready.test(child.out + child.err);
-    }, patience);
+    }, START_MS);
     // The test file may end while a server runs: children.mjs kills it then.
     for (const handle of [child, child.stdin, child.stdout, child.stderr]) handle.unref();
     const origin = `http://127.0.0.1:${port}`;
@@ -104,7 +107,7 @@ export async function startOAuthRaw() {
 
 /** A session server behind npm oidc-provider (servers/oauth_real.mjs). */
 export async function startOAuthReal() {
-    const server = await start('servers/oauth_real.mjs', [], { patience: 60_000 }); // it is large, and makes keys
+    const server = await start('servers/oauth_real.mjs', []);
     return Object.assign(server, {
         seen: async () => (await fetch(`${server.origin}/_seen`)).json(),
         plan: (value) => fetch(`${server.origin}/_plan`, { method: 'POST', body: JSON.stringify(value) }),
@@ -113,11 +116,11 @@ export async function startOAuthReal() {
 }
 
 /** An authorization server that an organization may trust (servers/foreign_issuer.mjs); its origin is its issuer. */
-export const startForeignIssuer = () => start('servers/foreign_issuer.mjs', [], { path: '/', patience: 60_000 });
+export const startForeignIssuer = () => start('servers/foreign_issuer.mjs', [], { path: '/' });
 
 /** npm oidc-provider as an identity provider (servers/openid_provider.mjs); its origin is its issuer. */
 export async function startOpenIdProvider() {
-    const server = await start('servers/openid_provider.mjs', [], { path: '/', patience: 60_000 });
+    const server = await start('servers/openid_provider.mjs', [], { path: '/' });
     return Object.assign(server, {
         setClients: (clients) => fetch(`${server.origin}/_clients`, { method: 'PUT', body: JSON.stringify(clients) }),
         logout: (whom) => fetch(`${server.origin}/_logout`, { method: 'PUT', body: JSON.stringify(whom) }),

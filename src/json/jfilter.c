@@ -76,6 +76,12 @@ bool jfilter_is_complete(const struct jfilter *f)
     return f->done;
 }
 
+struct str jfilter_id(const struct jfilter *f)
+{
+    bool is_known = f->n_id > 0 && !f->at_id && f->n_id <= sizeof f->id;
+    return is_known ? (struct str){f->id, f->n_id} : STR_NONE;
+}
+
 static enum step expected(struct jfilter *f, const char *what)
 {
     f->expected = what;
@@ -442,6 +448,17 @@ static void hold_step(struct jfilter *f, const unsigned char *p, const unsigned 
     *from = p + 1;
 }
 
+static void id_keep(struct jfilter *f, const unsigned char *from, const unsigned char *to)
+{
+    size_t n = (size_t)(to - from);
+    if (f->n_id + n > sizeof f->id) {
+        f->n_id = sizeof f->id + 1;
+        return;
+    }
+    memcpy(f->id + f->n_id, from, n);
+    f->n_id += n;
+}
+
 /* After a byte: what is left out ends, the id or a member of the result. `next`: what comes then.
  */
 static void gap_end(struct jfilter *f, const unsigned char *next, const unsigned char **from)
@@ -450,6 +467,8 @@ static void gap_end(struct jfilter *f, const unsigned char *next, const unsigned
     bool is_drop_end = f->is_dropped && f->depth == 2 && f->state == AT_AFTER;
     if (!is_id_end && !is_drop_end)
         return;
+    if (is_id_end)
+        id_keep(f, *from, next);
     f->at_id = f->is_dropped = false;
     *from = next;
 }
@@ -466,6 +485,7 @@ static bool take(struct jfilter *f, const unsigned char *p, const unsigned char 
     if (is_id_start) {
         buf_add(out, (struct str){(const char *)*from, (size_t)(p - *from)});
         buf_add(out, f->new_id);
+        *from = p;
         f->is_id_next = false;
         f->at_id = true;
     }
@@ -514,7 +534,9 @@ bool jfilter_feed(struct jfilter *f, struct str chunk, struct buf *out, struct e
             return failure(f, *p, e);
         f->offset++;
     }
-    if (!f->at_id && !f->is_held && !f->is_dropped && from < end)
+    if (f->at_id)
+        id_keep(f, from, end);
+    else if (!f->is_held && !f->is_dropped && from < end)
         buf_add(out, (struct str){(const char *)from, (size_t)(end - from)});
     return buf_ok(out) || err_set(e, ERR_TOO_LARGE, "the answer does not fit");
 }

@@ -7,10 +7,13 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 
 enum {
-    JFILTER_KEY_SIZE = 64
-}; /* "resultType" with every letter as \uXXXX, in quotes, and one more byte */
+    JFILTER_KEY_SIZE =
+        64, /* "resultType" with every letter as \uXXXX, in quotes, and one more byte */
+    JFILTER_ID_SIZE = 8 * LIMIT_RPC_ID, /* every byte of an id may be \uXXXX */
+};
 
 /* What a top-level "result" that is an object receives. Raw members, not empty, without a comma at
  * either end: `"resultType":"complete"`. */
@@ -31,7 +34,9 @@ struct jfilter {
     char key[JFILTER_KEY_SIZE]; /* the top-level key being read, as written; longer ones do not
                                    matter here */
     size_t n_key;
-    uint64_t objects; /* one bit a level: set for objects, clear for arrays */
+    char id[JFILTER_ID_SIZE]; /* the value that was there, as written */
+    size_t n_id;              /* more than fits: longer than that */
+    uint64_t objects;         /* one bit a level: set for objects, clear for arrays */
     int depth;
     int state;               /* where in the grammar; see jfilter.c */
     int sub;                 /* within strings, numbers, UTF-8 sequences */
@@ -60,3 +65,6 @@ void jfilter_end(struct jfilter *f);
 bool jfilter_feed(struct jfilter *f, struct str chunk, struct buf *out, struct err *e) must_use;
 /* True when exactly one complete object has been seen. */
 bool jfilter_is_complete(const struct jfilter *f);
+/* The raw value of the top-level "id" once it has been seen whole: in the filter. Absent before,
+ * and when it is longer than JFILTER_ID_SIZE bytes. */
+struct str jfilter_id(const struct jfilter *f);

@@ -315,8 +315,7 @@ static bool large(struct client *k, const struct m2s_item *item, struct err *e)
 static bool large_end(struct client *k, struct err *e)
 {
     struct proxied *p = k->p;
-    bool is_good = jfilter_is_complete(&k->filter) ||
-                   err_set(e, ERR_UPSTREAM, "the server's answer was cut off");
+    bool is_good = proxied_large_check(p, &k->filter, e);
     is_good = is_good && (!p->is_stream_open || http_stream_write(p->rq, STR("\n\n"), e)) &&
               proxied_record(p, "ok", NULL, k->bytes, e);
     if (is_good)

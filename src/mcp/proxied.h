@@ -169,15 +169,18 @@ bool proxied_finish(struct proxied *p, const struct upstream_response *r, int st
                     struct err *e) must_use;
 /* Sends a whole response as it is, as JSON or as the last event. */
 bool proxied_send(struct proxied *p, struct str text, int status, struct err *e) must_use;
-/* ---- proxied_large.c ---- */
-/* The JSON of which `held` has arrived and x brings the rest, in bounded memory. */
-bool proxied_pass_large(struct proxied *p, struct exchange *x, const struct http_answer_head *head,
-                        struct str held, struct err *e) must_use;
-
 /* One message of the server's that is not the response, rewritten for this client into *out;
  * absent: not for the client. */
 bool proxied_translate(struct proxied *p, struct arena *a, const struct rpc_message *m,
                        struct str *out, struct err *e) must_use;
+
+/* ---- proxied_large.c ---- */
+struct jfilter;
+/* The JSON of which `held` has arrived and x brings the rest, in bounded memory. */
+bool proxied_pass_large(struct proxied *p, struct exchange *x, const struct http_answer_head *head,
+                        struct str held, struct err *e) must_use;
+/* Was that an answer, whole, to what was asked? ERR_UPSTREAM. */
+bool proxied_large_check(const struct proxied *p, const struct jfilter *f, struct err *e) must_use;
 
 /* ---- proxied_session.c ---- */
 bool proxied_initialize(struct proxied *p, struct err *e) must_use;

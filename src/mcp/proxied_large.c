@@ -1,10 +1,9 @@
 /* A server's JSON that is too large to hold, on its way to the client through the filter. */
 #include "base/limits.h"
 #include "json/jfilter.h"
+#include "mcp/hop_id.h"
 #include "mcp/m2s_parts.h"
 #include "mcp/proxied.h"
-
-enum { PADDING_MAX = 8 * LIMIT_RPC_ID }; /* every byte of our id may be \uXXXX */
 
 struct large {
     struct proxied *p;
@@ -39,9 +38,27 @@ static bool give(struct large *l, struct err *e)
     return true;
 }
 
-static bool is_another_id(struct err *e)
+static bool is_of_another(struct err *e)
 {
-    return err_set(e, ERR_UPSTREAM, "the server answered with an id that it was not asked with");
+    return err_set(e, ERR_UPSTREAM,
+                   "the server answered a request that was not asked (id does not match)");
+}
+
+/* As far as its id is known. */
+static bool id_check(const struct proxied *p, const struct jfilter *f, struct err *e)
+{
+    struct str id = jfilter_id(f);
+    return str_is_absent(id) || hop_id_same(p->a, id, p->hop_id) || is_of_another(e);
+}
+
+bool proxied_large_check(const struct proxied *p, const struct jfilter *f, struct err *e)
+{
+    if (!jfilter_is_complete(f))
+        return err_set(e, ERR_UPSTREAM, "the server's answer was cut off");
+    if (f->saw_result == f->saw_error)
+        return err_set(e, ERR_UPSTREAM,
+                       "the server's answer must have either a result or an error");
+    return str_is_absent(jfilter_id(f)) ? is_of_another(e) : id_check(p, f, e);
 }
 
 static bool take(struct large *l, struct str chunk, struct err *e)
@@ -50,7 +67,7 @@ static bool take(struct large *l, struct str chunk, struct err *e)
     if (!jfilter_feed(&l->filter, chunk, &l->out, &why))
         return err_set(e, ERR_UPSTREAM, "the server's answer is not valid JSON-RPC: %.200s",
                        why.msg);
-    return l->length < 0 || l->n_given + (int64_t)l->out.n <= l->length || is_another_id(e);
+    return l->length < 0 || l->n_given + (int64_t)l->out.n <= l->length || is_of_another(e);
 }
 
 /* Until the server's end; what completes the answer stays in l->out. */
@@ -63,16 +80,14 @@ static bool pass_all(struct large *l, struct err *e)
         if (!exchange_read(l->x, &chunk, 0, e) || !take(l, chunk, e))
             return false;
     } while (chunk.n > 0);
-    return jfilter_is_complete(&l->filter) ||
-           err_set(e, ERR_UPSTREAM, "the server's answer was cut off");
+    return proxied_large_check(l->p, &l->filter, e);
 }
 
-/* White space may follow a JSON text (RFC 8259, section 2). */
+/* White space may follow a JSON text (RFC 8259, section 2): as much as the escapes of the id at
+ * most, which has been compared. */
 static bool end(struct large *l, struct err *e)
 {
     int64_t n = l->n_given + (int64_t)l->out.n;
-    if (l->length - n > PADDING_MAX)
-        return is_another_id(e);
     for (; n < l->length; n++)
         buf_add_char(&l->out, ' ');
     if (!buf_ok(&l->out))
@@ -85,7 +100,7 @@ static bool end(struct large *l, struct err *e)
 
 static bool pass(struct large *l, struct str held, struct err *e)
 {
-    if (!take(l, held, e) ||
+    if (!take(l, held, e) || !id_check(l->p, &l->filter, e) ||
         !http_stream_begin(l->p->rq, 200, STR("application/json"), l->length, e))
         return false; /* nothing has begun that were to be cut */
     if (pass_all(l, e) && end(l, e))

@@ -55,7 +55,7 @@ static bool wait_begin(struct audit_log *log, struct room_wait *w)
     return is_waiting;
 }
 
-/* Gives up, unless what w was told is on its way. */
+/* Gives up, unless what w was told is on its way: that comes, and nothing else ends this wait. */
 static void wait_end(struct audit_log *log, struct room_wait *w)
 {
     struct err e;

@@ -8,8 +8,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static bool run(struct str text, uint32_t seed, const struct jfilter_stamp *stamp, struct buf *out,
-                struct err *e)
+/* id: the value that the scanner found, absent for none; NULL: it found fault. */
+static bool run(struct str text, uint32_t seed, const struct jfilter_stamp *stamp,
+                const struct str *id, struct buf *out, struct err *e)
 {
     struct jfilter f;
     jfilter_init(&f, STR("\"new\""));
@@ -27,19 +28,23 @@ static bool run(struct str text, uint32_t seed, const struct jfilter_stamp *stam
         at += chunk.n;
     }
     is_good = is_good && jfilter_is_complete(&f);
+    if (is_good && id && id->n <= JFILTER_ID_SIZE && !str_eq(jfilter_id(&f), *id))
+        abort();
+    if (is_good && id && id->n > JFILTER_ID_SIZE && !str_is_absent(jfilter_id(&f)))
+        abort();
     jfilter_end(&f);
     return is_good;
 }
 
 /* A stamped answer is an answer, and says once what the stamp says. */
-static void run_stamped(struct str text, uint32_t seed)
+static void run_stamped(struct str text, uint32_t seed, const struct str *id)
 {
     const struct jfilter_stamp stamp = {.members = STR("\"resultType\":\"complete\""),
                                         .meta = STR("\"info\":{}")};
     struct buf out;
     struct err e;
     buf_init(&out, 1u << 24);
-    if (run(text, seed, &stamp, &out, &e)) {
+    if (run(text, seed, &stamp, id, &out, &e)) {
         struct str result = jscan_member(buf_str(&out), STR("result"));
         struct jiter it;
         size_t n = 0;
@@ -66,8 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct buf out;
     buf_init(&out, 1u << 24);
     bool scanned = jscan_object(text, &id, 1, &scan_e);
-    bool filtered = run(text, bytes[0], NULL, &out, &filter_e);
-    run_stamped(text, bytes[0]);
+    const struct str *found = scanned ? &id.value : NULL;
+    bool filtered = run(text, bytes[0], NULL, found, &out, &filter_e);
+    run_stamped(text, bytes[0], found);
     if (scanned && !filtered)
         abort();
     if (filtered && !scanned &&
